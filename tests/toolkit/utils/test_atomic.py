@@ -1,0 +1,67 @@
+"""Files appear whole or not at all."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from toolkit.utils import atomic
+
+
+def test_success_replaces_and_leaves_nothing_else(tmp_path):
+    atomic.write_text(tmp_path / "a.txt", "old")
+    atomic.write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path):
+    atomic.write_text(tmp_path / "a.txt", "old")
+
+    def fails(file):
+        file.write(b"half")
+        raise RuntimeError("disk on fire")
+
+    with pytest.raises(RuntimeError, match="disk on fire"):
+        atomic.write_with(tmp_path / "a.txt", fails)
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_an_object_array_is_never_pickled(tmp_path):
+    with pytest.raises(ValueError, match="Object arrays"):
+        atomic.save_npy(tmp_path / "a.npy", np.array([{}], dtype=object))
+    assert os.listdir(tmp_path) == []
+
+
+def test_long_names_do_not_outgrow_the_file_system(tmp_path):
+    name = "n" * 250 + ".npy"
+    atomic.save_npy(tmp_path / name, np.arange(3))
+    assert np.load(tmp_path / name).tolist() == [0, 1, 2]
+
+
+def test_a_killed_writer_leaves_no_result_and_its_part_is_swept(tmp_path):
+    code = (
+        "import os, signal, sys\n"
+        "from toolkit.utils import atomic\n"
+        "def write(file):\n"
+        "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "atomic.write_with(sys.argv[1], write)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.npz")], check=False)
+    assert killed.returncode == -9
+    left = os.listdir(tmp_path)
+    assert len(left) == 1 and left[0].startswith(".") and left[0].endswith(".part")
+    assert atomic.remove_orphans(tmp_path) == 1
+    assert os.listdir(tmp_path) == []
+
+
+def test_parts_of_living_processes_stay(tmp_path):
+    own = tmp_path / f".a.npy.{os.getpid()}.part"
+    own.touch()
+    (tmp_path / ".hidden").touch()
+    assert atomic.remove_orphans(tmp_path) == 0
+    assert own.exists()
+    assert atomic.remove_orphans(tmp_path / "no such folder") == 0

@@ -1,0 +1,133 @@
+"""Feature folders: their names, and reading one sample's array with errors that name the file.
+
+A feature folder is ``<stem><sep><UTT|FRA>``. ``UTT`` holds one ``(D,)`` array per sample, ``FRA`` one ``(T, D)``. A
+sample is a file ``<name>.npy`` or a folder ``<name>/`` of per-frame ``.npy`` files read in sorted order. ``<sep>`` is
+data (`toolkit.globals.UNDERSCORE_STEMS`); readers accept both separators.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.globals import UNDERSCORE_STEMS, featname_mapping
+from toolkit.utils.errors import UserError
+
+LEVEL_SUFFIX = {"UTTERANCE": "UTT", "FRAME": "FRA"}
+_FOLDER_NAME = re.compile(r"^(?P<stem>.+)(?P<separator>[-_])(?P<suffix>UTT|FRA)$")
+_INFIX = re.compile(r"-(noise[^-]*|langeng|punc[^-]*|tts(?:chi|eng)).*$")
+
+
+def feature_folder_name(stem: str, level: str) -> str:
+    """Folder name of a feature, for example ``eGeMAPS_UTT`` or ``chinese-hubert-large-FRA``.
+
+    The separator belongs to the feature: an infix (``-noisesnr5``) at the end of `stem` does not change it.
+    """
+    separator = "_" if _INFIX.sub("", stem) in UNDERSCORE_STEMS else "-"
+    return f"{stem}{separator}{LEVEL_SUFFIX[level]}"
+
+
+def split_feature_name(feature: str) -> tuple[str, str, str]:
+    """``"eGeMAPS_UTT"`` -> ``("eGeMAPS", "_", "UTT")``.
+
+    Raises:
+        UserError: the name does not end in UTT or FRA.
+    """
+    match = _FOLDER_NAME.match(feature)
+    if match is None:
+        raise UserError(
+            f"feature {feature!r} does not end in -UTT, _UTT, -FRA or _FRA; "
+            "give the folder's full name, for example eGeMAPS_UTT"
+        )
+    return match["stem"], match["separator"], match["suffix"]
+
+
+def display_name(feature: str) -> str:
+    """The name used in tables and papers; the stem itself when the mapping has none."""
+    stem, _, _ = split_feature_name(feature)
+    return featname_mapping.get(stem, stem)
+
+
+def list_feature_folders(features_root: Path) -> list[str]:
+    """Names of the feature folders below `features_root`, sorted; empty when there is no such folder."""
+    if not features_root.is_dir():
+        return []
+    return sorted(entry.name for entry in features_root.iterdir() if entry.is_dir() and _FOLDER_NAME.match(entry.name))
+
+
+def find_feature_folder(features_root: Path, feature: str) -> Path:
+    """The folder of `feature`, with either separator.
+
+    Raises:
+        UserError: there is none; the message lists the folders that exist.
+    """
+    stem, separator, suffix = split_feature_name(feature)
+    for candidate in (separator, "-" if separator == "_" else "_"):
+        folder = features_root / f"{stem}{candidate}{suffix}"
+        if folder.is_dir():
+            return folder
+    existing = list_feature_folders(features_root)
+    listed = ", ".join(existing) if existing else "none yet: run the extraction scripts first (see README)"
+    raise UserError(f"no feature folder {features_root / feature}; folders there: {listed}")
+
+
+def feature_path(folder: Path, name: str) -> Path:
+    """The file ``<name>.npy``, or the folder of frames ``<name>``, of one sample.
+
+    Raises:
+        UserError: neither exists.
+    """
+    for path in (folder / f"{name}.npy", folder / name):
+        if path.exists():
+            return path
+    raise UserError(f"sample {name!r} has no feature: neither {folder / name}.npy nor a folder of that name exists")
+
+
+def read_feature(folder: Path, name: str, width: int | None = None) -> np.ndarray:
+    """One sample's feature as ``(T, D)`` float32, T >= 1, all values finite.
+
+    Stored shapes ``(D,)``, ``(1, D)`` and ``(T, D)`` are accepted. `width` is the D that the rest of the folder has.
+
+    Raises:
+        UserError: missing, unreadable, empty, not finite, or of another width; the message names the file.
+    """
+    path = feature_path(folder, name)
+    rows = _load(path) if path.is_file() else _load_frames(path)
+    if rows.ndim == 1:
+        rows = rows[np.newaxis]
+    if rows.ndim != 2:
+        raise UserError(f"{path}: expected an array (D,) or (T, D), found shape {rows.shape}; extract it again")
+    if rows.size == 0:
+        raise UserError(f"{path}: the array is empty, shape {rows.shape}; extract it again")
+    if width is not None and rows.shape[1] != width:
+        raise UserError(
+            f"{path}: width {rows.shape[1]}, but the other samples of {folder.name} have {width}; "
+            "extract this sample again with the same model"
+        )
+    if not np.isfinite(rows).all():
+        raise UserError(f"{path}: contains NaN or infinity; remove the file and extract this sample again")
+    return rows
+
+
+def _load_frames(folder: Path) -> np.ndarray:
+    files = sorted(folder.glob("*.npy"))
+    if not files:
+        raise UserError(f"{folder}: a folder of frames without any .npy file; extract this sample again")
+    frames = [_load(file).reshape(-1) for file in files]
+    widths = {frame.shape[0] for frame in frames}
+    if len(widths) > 1:
+        raise UserError(f"{folder}: frames of different widths {sorted(widths)}; extract this sample again")
+    return np.stack(frames)
+
+
+def _load(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: not a readable .npy array ({reason}); remove it and extract it again") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        raise UserError(f"{path}: not an array of numbers; remove it and extract it again")
+    return array.astype(np.float32, copy=False)

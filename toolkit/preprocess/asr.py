@@ -1,0 +1,172 @@
+"""Transcripts: a folder of wav files -> csv (name, sentence), and the merge with transcripts that people checked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from toolkit.globals import PATH_TO_PRETRAINED_MODELS
+from toolkit.preprocess.batch import BatchReport
+from toolkit.preprocess.media import SAMPLE_RATE, MediaError, media_files
+from toolkit.utils import atomic
+from toolkit.utils.device import resolve_device
+from toolkit.utils.errors import UserError
+from toolkit.utils.progress import progress_bar
+from toolkit.utils.read_files import read_csv, write_csv
+
+COLUMNS = ("name", "sentence")
+SAVE_EVERY = 8  # batches between two writings of the csv: what a killed run loses at most
+
+
+class Transcriber(Protocol):
+    """What a speech recogniser must do."""
+
+    def transcribe(self, waveforms: Sequence[np.ndarray], batch_size: int) -> list[str]:
+        """One text per 16 kHz mono float32 waveform ``(n,)``; "" for silence."""
+
+
+def build_whisper(model_dir: str | None, gpu: int, language: str | None) -> Transcriber:
+    """Whisper of a local folder; a bare name means ``tools/transformers/<name>``."""
+    from toolkit.preprocess.whisper_asr import WhisperTranscriber
+
+    return WhisperTranscriber(resolve_model_dir(model_dir or "whisper-tiny.en"), resolve_device(gpu), language)
+
+
+BACKENDS: dict[str, Callable[[str | None, int, str | None], Transcriber]] = {"whisper": build_whisper}
+
+
+def build_transcriber(backend: str, model_dir: str | None, gpu: int, language: str | None) -> Transcriber:
+    """The recogniser called `backend`.
+
+    Raises:
+        UserError: unknown backend, model or language.
+    """
+    if backend not in BACKENDS:
+        raise UserError(f"--backend {backend}: unknown; known: {', '.join(BACKENDS)}")
+    return BACKENDS[backend](model_dir, gpu, language)
+
+
+def resolve_model_dir(model_dir: str) -> Path:
+    """The folder of a model: ``tools/...`` and bare names (in ``tools/transformers``) below MER_TOOLS, or a path.
+
+    Raises:
+        UserError: no such folder holds a model.
+    """
+    given = Path(model_dir).expanduser()
+    below_tools = Path(*given.parts[1:]) if given.parts[:1] == ("tools",) else Path("transformers") / given
+    places = list(dict.fromkeys([PATH_TO_PRETRAINED_MODELS / below_tools, given]))
+    for place in places:
+        if (place / "config.json").is_file():
+            return place
+    raise UserError(f"no model (config.json) in {model_dir}; looked at {', '.join(str(place) for place in places)}")
+
+
+def read_waveform(path: Path) -> np.ndarray:
+    """A sound file as 16 kHz mono float32 ``(n,)``, full scale 1; channels are averaged.
+
+    Raises:
+        MediaError: unreadable, or values that are not finite.
+    """
+    import soundfile
+    import soxr
+
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)  # (n, channels)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise MediaError(f"{path}: not a readable sound file ({' '.join(str(error).split())})") from error
+    if not np.isfinite(samples).all():
+        raise MediaError(f"{path}: contains NaN or infinity")
+    mono = samples.mean(axis=1, dtype=np.float32)
+    return mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)
+
+
+def transcribe_folder(
+    audio_root: Path,
+    csv_path: Path,
+    build: Callable[[], Transcriber],
+    *,
+    batch_size: int = 8,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> BatchReport:
+    """Transcribe every ``<name>.wav`` of `audio_root` into `csv_path`, rows in name order.
+
+    Names that the csv has are skipped unless `overwrite`; the csv is rewritten every few batches and whenever the run
+    ends, so it can be stopped and started again. `build` makes the recogniser; it is not called when nothing is to do.
+
+    Raises:
+        UserError: no folder, no wav files, or a csv without the columns name and sentence.
+    """
+    if batch_size < 1:
+        raise UserError(f"--batch_size {batch_size} is not at least 1")
+    started = time.perf_counter()
+    sounds = media_files(audio_root, (".wav",))
+    if not sounds:
+        raise UserError(f"{audio_root} holds no *.wav")
+    rows: dict[str, str] = {}
+    if csv_path.exists() and not overwrite:
+        rows = {row["name"]: row["sentence"] for row in read_csv(csv_path, required=COLUMNS, unique="name")}
+    todo = [path for path in sounds if path.stem not in rows]
+    report = BatchReport(skipped=len(sounds) - len(todo))
+    csv_path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.remove_orphans(csv_path.parent)
+    recogniser = build() if todo else None
+    with progress_bar(len(todo), "transcripts", enabled=progress) as bar:
+        try:
+            for number, start in enumerate(range(0, len(todo), batch_size), start=1):
+                batch = todo[start : start + batch_size]
+                rows.update(_transcribe_batch(recogniser, batch, batch_size, report))
+                bar.update(len(batch))
+                if number % SAVE_EVERY == 0:
+                    write_csv(csv_path, COLUMNS, sorted(rows.items()))
+        finally:
+            write_csv(csv_path, COLUMNS, sorted(rows.items()))
+    report.failures.sort()
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+def _transcribe_batch(
+    recogniser: Transcriber, paths: Sequence[Path], batch_size: int, report: BatchReport
+) -> dict[str, str]:
+    names, waveforms = [], []
+    for path in paths:
+        try:
+            waveforms.append(read_waveform(path))
+            names.append(path.stem)
+        except Exception as error:  # one bad file must not stop the run: it is listed and tried again next time
+            report.fail(path.stem, error)
+    texts = recogniser.transcribe(waveforms, batch_size)
+    report.done += len(names)
+    return dict(zip(names, texts, strict=True))
+
+
+def merge_transcripts(new: Path, checked: Path | None, merged: Path, column: str = "chinese") -> tuple[int, list[str]]:
+    """Write `merged` (name, `column`): for every clip of `new`, in name order, the checked text, else the ASR text.
+
+    `checked` has the columns name and `column`, or else chinese, or else sentence; an empty cell there counts as not
+    checked. Checked clips that `new` does not have are left out.
+
+    Returns:
+        How many texts are checked ones, and the names left out.
+
+    Raises:
+        UserError: a file or column is missing, or a name repeats.
+    """
+    sentences = {row["name"]: row["sentence"] for row in read_csv(new, required=COLUMNS, unique="name")}
+    checked_texts: dict[str, str] = {}
+    if checked is not None:
+        rows = read_csv(checked, required=("name",), unique="name")
+        choices = list(dict.fromkeys((column, "chinese", "sentence")))
+        source = next((choice for choice in choices if rows and choice in rows[0]), None)
+        if rows and source is None:
+            raise UserError(f"{checked}: needs a column {' or '.join(choices)}; columns there: {', '.join(rows[0])}")
+        checked_texts = {row["name"]: row[source] for row in rows if row[source].strip()}
+    merged.parent.mkdir(parents=True, exist_ok=True)
+    table = [(name, checked_texts.get(name, sentence)) for name, sentence in sorted(sentences.items())]
+    write_csv(merged, ("name", column), table)
+    return len(checked_texts.keys() & sentences.keys()), sorted(checked_texts.keys() - sentences.keys())

@@ -1,0 +1,69 @@
+"""The sound of a corpus' videos: ``video/<name>.mp4`` -> ``audio/<name>.wav``, 16 kHz mono PCM16.
+
+python -m toolkit.preprocess.audio --dataset MER2024
+python -m toolkit.preprocess.audio --dataset MER2024 --data_root /data --num_workers 8
+python -m toolkit.preprocess.audio --dataset MER2024 --limit 10 --overwrite
+
+Finished clips are skipped, so a run can be stopped and started again. Clips without sound, or that are no videos, are
+listed at the end and in audio/failures.csv; the exit status is then 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from toolkit.globals import CORPUS_LAYOUTS, corpus_paths
+from toolkit.preprocess.batch import BatchReport, Job, print_report, run_jobs
+from toolkit.preprocess.media import VIDEO_SUFFIXES, extract_audio_16k, ffmpeg_path, video_files
+from toolkit.utils.errors import UserError, run_main
+
+
+def split_audio(
+    video_root: Path,
+    audio_root: Path,
+    *,
+    num_workers: int | None = None,
+    overwrite: bool = False,
+    limit: int | None = None,
+    progress: bool = True,
+) -> BatchReport:
+    """Extract ``<audio_root>/<name>.wav`` from every video of `video_root` (the first `limit` in name order).
+
+    Raises:
+        UserError: no folder, no videos, or no ffmpeg.
+    """
+    ffmpeg_path()  # before any work
+    videos = video_files(video_root)[:limit]
+    if not videos:
+        raise UserError(f"{video_root} holds no videos ({', '.join(VIDEO_SUFFIXES)})")
+    jobs = [Job(video.stem, video, audio_root / f"{video.stem}.wav") for video in videos]
+    return run_jobs(jobs, _extract, "audio", num_workers=num_workers, overwrite=overwrite, progress=progress)
+
+
+def _extract(job: Job, stop: threading.Event) -> str:
+    return extract_audio_16k(job.source, job.target, stop)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", required=True, choices=list(CORPUS_LAYOUTS), metavar="NAME", help="e.g. MER2024")
+    parser.add_argument("--data_root", help="folder that holds <dataset>-dataset-process/ (default: MER_DATA_ROOT)")
+    parser.add_argument("--num_workers", type=int, help="clips at the same time (default: one per core, at most 8)")
+    parser.add_argument("--overwrite", action="store_true", help="extract finished clips again")
+    parser.add_argument("--limit", type=int, help="only the first N clips in name order")
+    args = parser.parse_args(argv)
+    if args.limit is not None and args.limit < 1:
+        parser.error(f"--limit {args.limit} is not at least 1")
+    paths = corpus_paths(args.dataset, args.data_root)
+    report = split_audio(
+        paths.video, paths.audio, num_workers=args.num_workers, overwrite=args.overwrite, limit=args.limit
+    )
+    print_report(report, paths.audio)
+    return report.exit_status
+
+
+if __name__ == "__main__":
+    run_main(main)

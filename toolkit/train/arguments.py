@@ -1,0 +1,147 @@
+"""The command line of ``main-release.py``: every flag of the reference, checked together, with clear errors.
+
+No torch here, so that ``--help`` and a wrong flag answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from collections.abc import Sequence
+
+from toolkit.data.alignment import FEAT_SCALES
+from toolkit.data.features import split_feature_name
+from toolkit.dataloader.corpora import CORPORA
+from toolkit.models import MODELS, check_model
+from toolkit.utils.errors import UserError
+
+SUFFIX_OF = {"utt": "UTT", "frm_align": "FRA", "frm_unalign": "FRA"}
+
+
+def build_parser(description: str | None) -> argparse.ArgumentParser:
+    """The parser; defaults are the reference's (SPEC 6)."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = parser.add_argument_group("data")
+    data.add_argument("--dataset", help=f"corpus to train on: {', '.join(CORPORA)}")
+    data.add_argument("--train_dataset", help="cross-corpus run: corpus to train on")
+    data.add_argument("--test_dataset", help="cross-corpus run: corpus to test on")
+    data.add_argument("--data_root", help="folder that holds <dataset>-dataset-process/ (default: MER_DATA_ROOT)")
+    data.add_argument("--train_snr", help="infix of the training features, e.g. noisesnr5")
+    data.add_argument("--test_snr", help="infix of the test features")
+    data.add_argument("--save_root", default="./saved", help="results go to <save_root>-<kind>/ (default ./saved)")
+    data.add_argument("--debug", action="store_true", help="use the first 100 samples of each split only")
+    data.add_argument("--savemodel", action="store_true", help="save the folds' weights too")
+    data.add_argument("--save_iters", type=float, default=1e8, help="accepted for old scripts; has no effect")
+
+    features = parser.add_argument_group("features")
+    for modality in ("audio", "text", "video"):
+        features.add_argument(f"--{modality}_feature", help="feature folder, e.g. eGeMAPS_UTT")
+    features.add_argument("--feat_type", choices=list(FEAT_SCALES), help="utt, frm_align or frm_unalign")
+    features.add_argument("--feat_scale", type=int, help="shorten sequences by this factor (default 1, 6 or 12)")
+    features.add_argument("--fusion_topn", type=int, help="attention_topn: how many features per modality")
+    features.add_argument("--fusion_modality", default="AVT", help="attention_topn: AVT, AV, AT or VT")
+    features.add_argument("--e2e_name", help="end-to-end backbone")
+    features.add_argument("--e2e_dim", type=int, help="width of the end-to-end backbone")
+
+    model = parser.add_argument_group("model and training")
+    model.add_argument("--model", help=f"fusion model: {', '.join(MODELS)}")
+    model.add_argument("--hyper_path", help="yaml that fixes hyper-parameters instead of drawing them")
+    model.add_argument("--n_classes", type=int, help="number of emotions; must be the corpus' own")
+    model.add_argument("--lr", type=float, help="learning rate (default: drawn)")
+    model.add_argument("--lr_adjust", default="case1", help="case1: one learning rate")
+    model.add_argument("--l2", type=float, default=1e-5, help="Adam's weight decay (default 1e-5)")
+    model.add_argument("--batch_size", type=int, default=32)
+    model.add_argument("--epochs", type=int, default=100)
+    model.add_argument("--num_workers", type=int, default=0, help="threads that read features (default 0)")
+    model.add_argument("--print_iters", type=float, default=1e8, help="accepted for old scripts; has no effect")
+    model.add_argument("--gpu", type=int, default=0, help="GPU index, -1 = CPU (default 0; CPU when there is none)")
+    model.add_argument("--strict_gpu", action="store_true", help="stop when the GPU does not exist")
+    model.add_argument("--seed", type=int, help="everything random follows from it (default: drawn, and recorded)")
+    model.add_argument("--trials", type=int, default=1, help="runs in this process, with seeds seed, seed+1, ...")
+    model.add_argument("--resume", action="store_true", help="skip runs that the leaderboard already has")
+    return parser
+
+
+def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Namespace:
+    """Parsed, completed (seed, feat_scale) and checked arguments.
+
+    Raises:
+        UserError: every problem found, one per line.
+    """
+    args = build_parser(description).parse_args(argv)
+    problems = [*_problems(args)]
+    if problems:
+        raise UserError(problems[0] if len(problems) == 1 else "\n  - ".join(["several problems:", *problems]))
+    completed = {
+        "seed": secrets.randbelow(2**31) if args.seed is None else args.seed,
+        "feat_scale": FEAT_SCALES[args.feat_type] if args.feat_scale is None else args.feat_scale,
+    }
+    return argparse.Namespace(**(vars(args) | completed))
+
+
+def _problems(args: argparse.Namespace):
+    """Everything wrong with the arguments that can be known without reading data."""
+    if args.train_dataset or args.test_dataset:
+        yield "--train_dataset/--test_dataset: cross-corpus runs are not supported yet; use --dataset"
+    elif not args.dataset:
+        yield f"--dataset is missing; known: {', '.join(CORPORA)}"
+    elif args.dataset not in CORPORA:
+        yield f"--dataset {args.dataset}: cannot be trained on; known: {', '.join(CORPORA)}"
+    if args.train_snr or args.test_snr:
+        yield "--train_snr/--test_snr: noisy features are not supported yet"
+    if args.fusion_topn:
+        yield "--fusion_topn: top-n fusion is not supported yet"
+    if args.e2e_name or args.e2e_dim:
+        yield "--e2e_name/--e2e_dim: end-to-end training is not part of this toolkit; extract features instead"
+    if args.lr_adjust != "case1":
+        yield f"--lr_adjust {args.lr_adjust}: only case1 (one learning rate) applies to feature fusion"
+    yield from _model_problems(args)
+    yield from _feature_problems(args)
+    for flag, least in (("batch_size", 1), ("epochs", 1), ("trials", 1), ("num_workers", 0), ("seed", 0)):
+        value = getattr(args, flag)
+        if value is not None and value < least:
+            yield f"--{flag} {value}: must be at least {least}"
+    for flag in ("lr", "l2"):
+        value = getattr(args, flag)
+        if value is not None and not (0 <= value < float("inf")):
+            yield f"--{flag} {value}: must be a finite number, 0 or more"
+    if args.n_classes is not None and args.dataset in CORPORA:
+        expected = CORPORA[args.dataset].outputs[0]
+        if args.n_classes != expected:
+            yield f"--n_classes {args.n_classes}: {args.dataset} has {expected} emotions; leave the flag out"
+
+
+def _model_problems(args: argparse.Namespace):
+    if not args.model:
+        yield f"--model is missing; known models: {', '.join(MODELS)}"
+        return
+    try:
+        check_model(args.model, args.feat_type)
+    except UserError as error:
+        yield str(error)
+
+
+def _feature_problems(args: argparse.Namespace):
+    given = {flag: getattr(args, flag) for flag in ("audio_feature", "text_feature", "video_feature")}
+    missing = [f"--{flag}" for flag, feature in given.items() if not feature]
+    if missing:
+        yield f"{', '.join(missing)} missing; a unimodal run gives the same folder to all three feature flags"
+    if not args.feat_type:
+        choices = ", ".join(FEAT_SCALES)
+        yield f"--feat_type is missing; one of {choices} (utt for ...UTT folders, frm_* for ...FRA folders)"
+        return
+    wanted = SUFFIX_OF[args.feat_type]
+    for flag, feature in given.items():
+        if not feature:
+            continue
+        try:
+            suffix = split_feature_name(feature)[2]
+        except UserError as error:
+            yield f"--{flag}: {error}"
+            continue
+        if suffix != wanted:
+            fix = "utt" if suffix == "UTT" else "frm_align or frm_unalign"
+            need = f"--feat_type {args.feat_type} needs a ...{wanted} folder"
+            yield f"--{flag} {feature}: {need} (or use --feat_type {fix})"
+    if args.feat_scale is not None and (args.feat_scale < 1 or (args.feat_type == "utt" and args.feat_scale != 1)):
+        yield f"--feat_scale {args.feat_scale}: must be at least 1, and 1 for utt"

@@ -1,0 +1,59 @@
+"""The hyper-parameter space and the draw from it (SPEC 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolkit.utils.errors import UserError
+
+SPACE_FILE = Path(__file__).resolve().parent.parent / "model-tune.yaml"
+OPTIMISER_KEYS = ("lr", "grad_clip")
+
+
+def read_space(model: str, hyper_path: str | Path | None = None) -> dict[str, list[Any]]:
+    """The space of `model`: key -> list of values, keys in file order.
+
+    `hyper_path` names a yaml that fixes or narrows keys: ``{hidden_dim: 128, ...}``, or that below the model's name.
+
+    Raises:
+        UserError: the file is missing or unreadable, or holds a key that the model does not have.
+    """
+    space = {key: _as_list(value) for key, value in _read_yaml(SPACE_FILE)[model].items()}
+    if hyper_path is None:
+        return space
+    given = _read_yaml(Path(hyper_path))
+    given = given.get(model, given)
+    if not isinstance(given, Mapping) or not given:
+        raise UserError(f"{hyper_path}: no hyper-parameters for {model} in it")
+    unknown = [str(key) for key in given if key not in space]
+    if unknown:
+        raise UserError(f"{hyper_path}: {model} has no {', '.join(unknown)}; it has {', '.join(space)}")
+    return space | {key: _as_list(value) for key, value in given.items()}
+
+
+def draw(space: Mapping[str, list[Any]], seed: int) -> dict[str, Any]:
+    """One value per key, drawn uniformly; a function of (`space`, `seed`)."""
+    generator = np.random.default_rng(seed)
+    return {key: values[int(generator.integers(len(values)))] for key, values in space.items()}
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except Exception as error:  # yaml raises many types for malformed text
+        raise UserError(f"{path}: not a readable yaml file ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected `key: value` lines")
+    return content

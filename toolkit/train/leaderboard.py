@@ -1,0 +1,106 @@
+"""``leaderboard.csv``: one row per finished run, safe when many processes append at once.
+
+A row is appended under an exclusive lock and synced; an append that fails (disk full) is taken back, so the file never
+holds half a row. Every writer uses the same columns; what differs between models is JSON inside a cell.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from toolkit.utils.errors import UserError
+
+COLUMNS = (
+    "finished",  # local time, ISO 8601
+    "run_id",  # hash of everything that decides the result
+    "dataset",
+    "model",
+    "feat_type",
+    "audio",
+    "text",
+    "video",
+    "trial",
+    "seed",
+    "f1",  # mean over the folds, each at its best epoch
+    "acc",
+    "mse",
+    "fold_f1",  # JSON lists, one value per fold
+    "fold_acc",
+    "best_epochs",
+    "hyper",  # JSON
+    "seconds",
+    "device",
+    "versions",  # JSON
+    "args",  # JSON
+    "files",  # JSON: what was written, names relative to this file's folder
+)
+FILE_NAME = "leaderboard.csv"
+
+
+def append(folder: Path, row: Mapping[str, Any]) -> Path:
+    """Append one run to ``<folder>/leaderboard.csv``; returns the file's path.
+
+    Raises:
+        UserError: the row cannot be written; the file is as it was before.
+    """
+    path = folder / FILE_NAME
+    line = _csv_line([_cell(row.get(column, "")) for column in COLUMNS])
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror})") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"  # a machine that died while appending
+        text = (_csv_line(COLUMNS) if size == 0 else "\n" if torn else "") + line
+        try:
+            data = text.encode("utf-8")
+            if os.write(descriptor, data) != len(data):
+                raise OSError(28, "disk full")
+            os.fsync(descriptor)
+        except OSError as error:
+            os.ftruncate(descriptor, size)
+            raise UserError(f"{path}: the run's row cannot be written ({error.strerror}); free some space") from error
+    finally:
+        os.close(descriptor)  # releases the lock
+    return path
+
+
+def read(folder: Path) -> list[dict[str, str]]:
+    """All whole rows of ``<folder>/leaderboard.csv``, oldest first; empty when there is none."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        return []
+    with open(path, encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if row.get("files") and None not in row]
+
+
+def finished_ids(folder: Path) -> set[str]:
+    """Identities of the runs in the leaderboard whose files are all still there."""
+    ids = set()
+    for row in read(folder):
+        try:
+            files = json.loads(row["files"])
+        except json.JSONDecodeError:
+            continue
+        if all((folder / file).exists() for file in files.values()):
+            ids.add(row["run_id"])
+    return ids
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list, tuple)) else value
+
+
+def _csv_line(values) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue()

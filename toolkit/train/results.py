@@ -1,0 +1,132 @@
+"""Results files (SPEC 6): their folder, their names, what is in them, and the submission csv."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.data.dataset import FusionDataset
+from toolkit.dataloader.corpora import Corpus
+from toolkit.train.crossval import RunResult
+from toolkit.train.loop import Predictions
+from toolkit.utils import atomic
+from toolkit.utils.errors import UserError
+from toolkit.utils.metric import emotion_scores
+from toolkit.utils.read_files import write_csv
+
+MODALITY_FOLDERS = {1: "unimodal", 2: "bimodal", 3: "trimodal"}
+
+
+def run_folder(save_root: str, features: Sequence[str], cross: bool, noise: bool, topn: bool) -> Path:
+    """``<save_root>[-cross][-noise][-multitop]-{others,unimodal,bimodal,trimodal}``: the last by distinct features."""
+    parts = [flag for flag, on in (("cross", cross), ("noise", noise), ("multitop", topn)) if on]
+    parts.append(MODALITY_FOLDERS.get(len(set(features)), "others") if not topn else "others")
+    return Path("-".join([save_root, *parts]))
+
+
+def prepare_folder(folder: Path) -> Path:
+    """Create ``<folder>/result``, make sure that it can be written, and sweep what dead processes left there.
+
+    Raises:
+        UserError: the folder cannot be created or written.
+    """
+    result = folder / "result"
+    probe = result / f".writable.{os.getpid()}.part"
+    try:
+        result.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{result} cannot be written ({error.strerror}); choose another --save_root") from error
+    atomic.remove_orphans(result)
+    return result
+
+
+def file_suffix(args: argparse.Namespace, features: Sequence[str]) -> str:
+    """The part of a results file's name that says what was run (SPEC 6)."""
+    name = f"features:{'+'.join(features)}_dataset:{args.dataset}"
+    name += f"_model:{args.model}+{args.feat_type}+{args.e2e_name}"
+    if args.train_dataset:
+        name += f"_train:{args.train_dataset}_test:{args.test_dataset}"
+    if args.train_snr:
+        name += f"_trainsnr:{args.train_snr}_testsnr:{args.test_snr}"
+    if args.fusion_topn:
+        name += f"_fusiontopn:{args.fusion_topn}_modality:{args.fusion_modality}"
+    return name
+
+
+def score_suffix(scores: Mapping[str, float]) -> str:
+    """``_f1:0.1234_acc:0.1234[_val:0.1234]`` (val = valence MSE)."""
+    text = f"_f1:{scores.get('f1', 0):.4f}_acc:{scores.get('acc', 0):.4f}"
+    return text + (f"_val:{scores['mse']:.4f}" if "mse" in scores else "")
+
+
+def save_run(
+    folder: Path,
+    args: argparse.Namespace,
+    features: Sequence[str],
+    corpus: Corpus,
+    train: FusionDataset,
+    tests: Mapping[str, FusionDataset],
+    result: RunResult,
+) -> dict[str, Path]:
+    """Write the cv file, one file per test set and, with emotions, one submission csv per test set.
+
+    Returns what was written: "cv", "<test>" and "<test> submission" -> path. The cv file is written last: where it is,
+    the run is complete.
+    """
+    stamp = f"{time.time():.6f}"
+    suffix = file_suffix(args, features)
+    files: dict[str, Path] = {}
+    for name, predictions in result.tests.items():
+        shown = name not in corpus.hidden
+        scores = score_suffix(emotion_scores(predictions.emos, tests[name].emos)) if shown else ""
+        files[name] = folder / f"{name}_{suffix}{scores}_{stamp}.npz"
+        _save_npz(files[name], args, tests[name], predictions, labels=shown)
+        if corpus.emotions:
+            files[f"{name} submission"] = folder / f"submission_{name}_{suffix}_{stamp}.csv"
+            write_submission(files[f"{name} submission"], tests[name].names, predictions.emos, corpus.emotions)
+    files["cv"] = folder / f"cv_{suffix}{score_suffix(result.scores)}_{stamp}.npz"
+    _save_npz(files["cv"], args, train, result.validation, labels=True, folds=result.fold_of)
+    return files
+
+
+def write_submission(path: Path, names: Sequence[str], logits: np.ndarray, emotions: Sequence[str]) -> None:
+    """A submission csv: ``name,discrete``, the emotion of the largest logit per sample, in sample order."""
+    classes = logits.argmax(axis=1)
+    write_csv(path, ["name", "discrete"], [(name, emotions[best]) for name, best in zip(names, classes, strict=True)])
+
+
+def _save_npz(
+    path: Path,
+    args: argparse.Namespace,
+    samples: FusionDataset,
+    predictions: Predictions,
+    labels: bool,
+    folds: np.ndarray | None = None,
+) -> None:
+    """``args`` and ``emo_probs`` (logits, the reference's name), plus names, emo_softmax, val_preds and true labels."""
+    arrays = {
+        "args": np.array(args, dtype=object),
+        "emo_probs": predictions.emos,
+        "emo_softmax": _softmax(predictions.emos),
+        "val_preds": predictions.vals,
+        "names": np.array(samples.names),
+    }
+    if labels:
+        arrays |= {"emo_labels": samples.emos, "val_labels": samples.vals}
+    if folds is not None:
+        arrays["folds"] = folds
+    atomic.write_with(path, lambda file: np.savez_compressed(file, **arrays))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    if not logits.shape[1]:
+        return logits
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)

@@ -1,0 +1,36 @@
+"""Errors that are the user's to mend: one sentence naming the file, the value and the fix, without a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+
+class UserError(Exception):
+    """Bad input or a missing file; the message names what is wrong and how to mend it."""
+
+
+def run_main(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None = None) -> None:
+    """Run an entry point and exit with its status.
+
+    Exit status: what `main` returns (None is 0); 2 for a `UserError` or a missing/unwritable path (message on stderr);
+    130 after Ctrl-C. Anything else is a bug in the toolkit and keeps its traceback. ``MER_TRACEBACK=1`` keeps the
+    traceback of user errors too.
+    """
+    try:
+        status = main(argv)
+    except KeyboardInterrupt:
+        print("\ninterrupted; what was finished is kept, the same command continues", file=sys.stderr)
+        status = 130
+    except UserError as error:
+        if os.environ.get("MER_TRACEBACK"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        status = 2
+    except OSError as error:
+        if os.environ.get("MER_TRACEBACK"):
+            raise
+        print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        status = 2
+    sys.exit(status or 0)
