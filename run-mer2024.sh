@@ -37,10 +37,11 @@ base_python() { # an interpreter of at least 3.11 to make the environment with
 }
 
 find_python() { # sets $python: the interpreter that runs the steps (nothing is made or installed here)
-    if [ -n "${MER_PYTHON:-}" ] && inside_environment "$(base_python)"; then
-        python=$(command -v "$MER_PYTHON")
-    else
-        python=$venv/bin/python
+    local named
+    python=$venv/bin/python
+    if [ -n "${MER_PYTHON:-}" ]; then
+        named=$(base_python) || exit 1
+        if inside_environment "$named"; then python=$named; fi
     fi
 }
 
@@ -52,7 +53,7 @@ ensure_setup() { # make or complete the environment; skip what is already there
     local base stamp models
     find_python
     if [ "$python" = "$venv/bin/python" ] && ! "$python" -c '' 2>/dev/null; then
-        base=$(base_python)
+        base=$(base_python) || exit 1
         echo "making a virtual environment in $venv ($("$base" --version))"
         "$base" -m venv --clear "$venv" || die "python -m venv failed (on Debian and Ubuntu: apt-get install python3-venv)"
     fi
