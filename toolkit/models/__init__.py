@@ -6,10 +6,14 @@ inputs ``(B, D)`` or ``(B, T, D)`` under ``audios, texts, videos`` or ``feat0 ..
 - ``features`` ``(B, H)``: the fused representation;
 - ``emos`` ``(B, output_dim1)``: emotion logits (no softmax);
 - ``vals`` ``(B, output_dim2)``: valence;
-- ``interloss``: a scalar, the model's own loss, added to cross-entropy and valence error (zero if it has none).
+- ``interloss``: a scalar, the model's own loss, added to cross-entropy and valence error (zero if it has none);
+- ``attention`` ``(B, inputs)``: the weight of each input, for models that have such weights, else None.
 
-A batch of one works. Parameter names are those of the reference's state dicts. A new model is one file here and one row
-in `MODELS`; this module imports no torch, so the command line can list and check models quickly.
+A batch of one works. Parameter names are those of the reference's state dicts. With ``utt`` features, models are
+trained as stacks (`toolkit.train.population`): every dropout is `toolkit.models.dropout.Dropout`, and the forward pass
+works under `torch.func.vmap` (no ``.item()``, no data-dependent shapes or branches, no random draws of its own). A new
+model is one file here and one row in `MODELS`; this module imports no torch, so the command line can list and check
+models quickly.
 """
 
 from __future__ import annotations
@@ -53,6 +57,7 @@ class FusionOutput(NamedTuple):
     emos: torch.Tensor
     vals: torch.Tensor
     interloss: torch.Tensor
+    attention: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,18 @@ class ModelRow:
 
 MODELS: dict[str, ModelRow] = {
     "attention": ModelRow("toolkit.models.attention:Attention", FEAT_TYPES),
+    "attention_topn": ModelRow("toolkit.models.attention_topn:AttentionTopN", ("utt",)),
+    "lf_dnn": ModelRow("toolkit.models.lf_dnn:LFDNN", FEAT_TYPES),
+    "lmf": ModelRow("toolkit.models.lmf:LMF", FEAT_TYPES),
+    "tfn": ModelRow("toolkit.models.tfn:TFN", FEAT_TYPES),
+    "misa": ModelRow("toolkit.models.misa:MISA", FEAT_TYPES),
+    "mmim": ModelRow("toolkit.models.mmim:MMIM", FEAT_TYPES),
+    "mfn": ModelRow("toolkit.models.mfn:MFN", ("frm_align",)),
+    "graph_mfn": ModelRow("toolkit.models.graph_mfn:GraphMFN", ("frm_align",)),
+    "ef_lstm": ModelRow("toolkit.models.ef_lstm:EFLSTM", ("frm_align",)),
+    "mfm": ModelRow("toolkit.models.mfm:MFM", ("frm_align",)),
+    "mctn": ModelRow("toolkit.models.mctn:MCTN", ("frm_align",)),
+    "mult": ModelRow("toolkit.models.mult:MULT", ("frm_align", "frm_unalign")),
 }
 
 

@@ -6,36 +6,36 @@ representation is the weighted sum of the encodings.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
 from toolkit.models import FusionOutput, ModelConfig
-from toolkit.models.encoders import MLPEncoder, build_encoder
+from toolkit.models.encoders import MLPEncoder
+from toolkit.models.heads import fusion_output, output_heads
+from toolkit.models.linear import Linear
+from toolkit.models.trimodal import TrimodalModel
 
 
-class Attention(nn.Module):
+class Attention(TrimodalModel):
     """Hyper-parameters: ``hidden_dim``, ``dropout``. Feature types: ``utt``, ``frm_align``, ``frm_unalign``."""
 
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        hidden, dropout = int(config.hyper["hidden_dim"]), float(config.hyper["dropout"])
-        audio_dim, text_dim, video_dim = config.feat_dims
-        self.audio_encoder = build_encoder(config.feat_type, audio_dim, hidden, dropout)
-        self.text_encoder = build_encoder(config.feat_type, text_dim, hidden, dropout)
-        self.video_encoder = build_encoder(config.feat_type, video_dim, hidden, dropout)
-        self.attention_mlp = MLPEncoder(3 * hidden, hidden, dropout)
-        self.fc_att = nn.Linear(hidden, 3)
-        self.fc_out_1 = nn.Linear(hidden, config.output_dim1) if config.output_dim1 else None
-        self.fc_out_2 = nn.Linear(hidden, config.output_dim2) if config.output_dim2 else None
+        super().__init__(config)
+        self.attention_mlp = MLPEncoder(3 * self.hidden_dim, self.hidden_dim, self.dropout_p)
+        self.fc_att = Linear(self.hidden_dim, 3)
+        self.fc_out_1, self.fc_out_2 = output_heads(self.hidden_dim, config)
 
     def forward(self, batch: dict[str, torch.Tensor]) -> FusionOutput:
-        audio = self.audio_encoder(batch["audios"])  # B, H
-        text = self.text_encoder(batch["texts"])
-        video = self.video_encoder(batch["videos"])
-        weights = self.fc_att(self.attention_mlp(torch.cat([audio, text, video], dim=1)))  # B, 3
-        fused = torch.einsum("bmh,bm->bh", torch.stack([audio, text, video], dim=1), weights)  # B, H
-        return FusionOutput(fused, _head(self.fc_out_1, fused), _head(self.fc_out_2, fused), fused.new_zeros(()))
+        fused, weights = attend(self.encode(batch), self.attention_mlp, self.fc_att)  # B, H; B, 3
+        return fusion_output(self, fused, attention=weights)
 
 
-def _head(layer: nn.Linear | None, fused: torch.Tensor) -> torch.Tensor:
-    return fused.new_zeros(len(fused), 0) if layer is None else layer(fused)
+def attend(
+    encodings: Sequence[torch.Tensor], attention_mlp: nn.Module, fc_att: nn.Module
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weigh and add M encodings ``(B, H)``: the fused representation ``(B, H)`` and the weights ``(B, M)``."""
+    weights = fc_att(attention_mlp(torch.cat(tuple(encodings), dim=1)))  # B, M
+    fused = (torch.stack(tuple(encodings), dim=1) * weights.unsqueeze(-1)).sum(dim=1)  # B, M, H -> B, H
+    return fused, weights

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from toolkit.models.dropout import Dropout
+from toolkit.models.linear import Linear
+
 
 class MLPEncoder(nn.Module):
     """Dropout on the input, then three linear + ReLU layers: ``(B, D)`` -> ``(B, H)``.
@@ -14,10 +17,10 @@ class MLPEncoder(nn.Module):
 
     def __init__(self, in_size: int, hidden_size: int, dropout: float) -> None:
         super().__init__()
-        self.drop = nn.Dropout(dropout)
-        self.linear_1 = nn.Linear(in_size, hidden_size)
-        self.linear_2 = nn.Linear(hidden_size, hidden_size)
-        self.linear_3 = nn.Linear(hidden_size, hidden_size)
+        self.drop = Dropout(dropout)
+        self.linear_1 = Linear(in_size, hidden_size)
+        self.linear_2 = Linear(hidden_size, hidden_size)
+        self.linear_3 = Linear(hidden_size, hidden_size)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = torch.relu(self.linear_1(self.drop(x)))
@@ -31,8 +34,8 @@ class LSTMEncoder(nn.Module):
     def __init__(self, in_size: int, hidden_size: int, dropout: float) -> None:
         super().__init__()
         self.rnn = nn.LSTM(in_size, hidden_size, batch_first=True)
-        self.dropout = nn.Dropout(dropout)
-        self.linear_1 = nn.Linear(hidden_size, hidden_size)
+        self.dropout = Dropout(dropout)
+        self.linear_1 = Linear(hidden_size, hidden_size)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         _, (hidden, _) = self.rnn(x)  # hidden: 1, B, H

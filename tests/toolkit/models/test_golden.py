@@ -14,6 +14,21 @@ from toolkit.utils.errors import UserError
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CASES = json.loads((GOLDEN / "fusion.json").read_text())
 KNOWN = [case for case, content in CASES.items() if content["model"] in MODELS]
+# Parameters of the reference that its forward pass never uses, so that they can never receive a gradient.
+UNUSED = {
+    # MMIM's entropy term needs the sign of a sentiment label; the reference leaves the term out but keeps its layer.
+    "mmim": {f"{bound}.entropy_prj.0.{part}" for bound in ("mi_tv", "mi_ta") for part in ("weight", "bias")},
+    # MFM reads the summary of its memory fusion network, not that network's own outputs.
+    "mfm": {
+        f"mfn_encoder.{layer}.{part}"
+        for layer in ("out_fc1", "out_fc2", "fc_out_1", "fc_out_2")
+        for part in ("weight", "bias")
+    },
+    # MCTN's decoders start from a zero state at every step, so these only ever multiply zeros.
+    "mctn": {f"decoder{index}.rnn.weight_hh_l0{way}" for index in (1, 2) for way in ("", "_reverse")},
+}
+# MCTN as in the reference lets the clips of a batch influence each other; over time it does not.
+INDEPENDENT_CLIPS = {"mctn": {"recurrence": "time"}}
 
 
 def _fill_module():
@@ -26,9 +41,9 @@ def _fill_module():
 FILL = _fill_module()
 
 
-def _model_and_batch(case):
+def _model_and_batch(case, **more):
     content = CASES[case]
-    args = content["args"]
+    args = {**content["args"], **more}
     widths = args.get("feat_dims") or [args["audio_dim"], args["text_dim"], args["video_dim"]]
     config = ModelConfig(tuple(widths), args["output_dim1"], args["output_dim2"], content["feat_type"], args)
     batch = {key: torch.from_numpy(FILL.inputs(key, shape)) for key, shape in content["batch"].items()}
@@ -38,7 +53,8 @@ def _model_and_batch(case):
 @pytest.mark.parametrize("case", KNOWN)
 def test_equals_the_reference(case):
     model, batch = _model_and_batch(case)
-    assert {key: list(value.shape) for key, value in model.state_dict().items()} == CASES[case]["state"]
+    shapes = {**CASES[case]["state"], **CASES[case].get("unregistered_state", {})}  # graph_mfn: ours are registered
+    assert {key: list(value.shape) for key, value in model.state_dict().items()} == shapes
     FILL.load_filled(model)
     with torch.no_grad():
         output = model(batch)
@@ -48,12 +64,13 @@ def test_equals_the_reference(case):
             wanted = expected[f"{case}/{key}"]
             assert value.shape == wanted.shape
             assert np.abs(value.numpy() - wanted).max() <= 1e-4 * np.abs(wanted).max(), key
-        np.testing.assert_allclose(output.interloss.numpy(), expected[f"{case}/interloss"], atol=1e-4)
+        if CASES[case]["model"] != "mfm":  # its loss contains a random draw
+            np.testing.assert_allclose(output.interloss.numpy(), expected[f"{case}/interloss"], atol=1e-4)
 
 
 @pytest.mark.parametrize("case", KNOWN)
 def test_a_batch_of_one_gives_the_same_row(case):
-    model, batch = _model_and_batch(case)
+    model, batch = _model_and_batch(case, **INDEPENDENT_CLIPS.get(CASES[case]["model"], {}))
     FILL.load_filled(model)
     with torch.no_grad():
         whole = model(batch)
@@ -70,8 +87,8 @@ def test_every_parameter_receives_a_gradient(case):
     torch.manual_seed(0)
     output = model(batch)
     (output.emos.square().sum() + output.vals.square().sum() + output.interloss).backward()
-    without = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]
-    assert without == []
+    without = {name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()}
+    assert without == UNUSED.get(CASES[case]["model"], set())
 
 
 def test_no_outputs_means_no_heads():
