@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from toolkit.data.alignment import align_sample, pad_front
-from toolkit.data.features import read_feature
+from toolkit.data.alignment import align_sample
+from toolkit.data.cache import FeatureStore
 from toolkit.utils.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class FusionDataset:
     Attributes:
         names: sample names, in label-file order.
         keys: batch keys of the inputs.
-        inputs: per key either one array ``(N, D)`` (utterance) or a list of N arrays ``(T_i, D)`` (frames).
+        inputs: per key either one array ``(N, D)`` (utterance) or a list of N arrays ``(T_i, D)`` (frames); inputs of
+            the same feature are the same object.
         emos: class indices ``(N,)`` int64.
         vals: valences ``(N,)`` float32.
     """
@@ -59,7 +60,14 @@ class FusionDataset:
 
 
 class ResidentBatches:
-    """A data set on a device: `batch(indices)` gives the batch dict of those samples."""
+    """A data set on a device: `batch(indices)` gives the batch dict of those samples.
+
+    Attributes:
+        keys: batch keys of the inputs.
+        arrays: the distinct inputs: ``(N, D)`` of an utterance feature, ``(1 + sum T, D)`` of frames (row 0 is zeros).
+        array_of: per key, which of `arrays` it is. A unimodal run has one array under three keys.
+        frames: per array None (utterance) or ``(N, T)`` int64: the rows of each sample, 0 (zeros) in front.
+    """
 
     def __init__(self, dataset: FusionDataset, device: torch.device) -> None:
         import torch
@@ -67,29 +75,56 @@ class ResidentBatches:
         self.device = device
         self.emos = torch.from_numpy(dataset.emos).to(device)
         self.vals = torch.from_numpy(dataset.vals).to(device)
-        self._inputs: dict[str, torch.Tensor] = {}
-        self._ragged: dict[str, tuple[list[np.ndarray], int]] = {}
-        for key, rows in zip(dataset.keys, dataset.inputs, strict=True):
+        self.keys = dataset.keys
+        distinct = list({id(rows): rows for rows in dataset.inputs}.values())
+        self.array_of = tuple(
+            next(number for number, rows in enumerate(distinct) if rows is mine) for mine in dataset.inputs
+        )
+        self.arrays: list[torch.Tensor] = []
+        self.frames: list[torch.Tensor | None] = []
+        for rows in distinct:
             if isinstance(rows, np.ndarray):
-                self._inputs[key] = torch.from_numpy(rows).to(device)
+                self.arrays.append(torch.from_numpy(rows).to(device))
+                self.frames.append(None)
             else:
-                self._ragged[key] = (rows, max(len(sequence) for sequence in rows))
+                zeros = np.zeros((1, rows[0].shape[1]), rows[0].dtype)
+                self.arrays.append(torch.from_numpy(np.concatenate([zeros, *rows])).to(device))
+                self.frames.append(torch.from_numpy(_front_padded_rows([len(part) for part in rows])).to(device))
 
     def __len__(self) -> int:
         return len(self.emos)
 
     def batch(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
-        """The samples `indices` ``(B,)`` as a batch dict on the device."""
+        """The samples `indices` ``(B,)`` as a batch dict on the device; keys of one feature share one tensor."""
         import torch
 
-        index = torch.from_numpy(np.asarray(indices, dtype=np.int64)).to(self.device)
-        batch = {key: rows[index] for key, rows in self._inputs.items()}
-        for key, (rows, length) in self._ragged.items():
-            padded = pad_front([rows[position] for position in indices], length)
-            batch[key] = torch.from_numpy(padded).to(self.device)
+        return self.gather(torch.from_numpy(np.asarray(indices, dtype=np.int64)).to(self.device))
+
+    def gather(self, index: torch.Tensor, keys: Sequence[str] | None = None) -> dict[str, torch.Tensor]:
+        """The same for an index tensor on the device of any shape, which leads the shape of every entry.
+
+        `keys` limits the inputs (not the targets) that are gathered.
+        """
+        wanted = {
+            key: number for key, number in zip(self.keys, self.array_of, strict=True) if keys is None or key in keys
+        }
+        gathered = {
+            number: self.arrays[number][index if self.frames[number] is None else self.frames[number][index]]
+            for number in set(wanted.values())
+        }
+        batch = {key: gathered[number] for key, number in wanted.items()}
         batch["emos"] = self.emos[index]
         batch["vals"] = self.vals[index]
         return batch
+
+
+def _front_padded_rows(lengths: Sequence[int]) -> np.ndarray:
+    """``(N, max T)`` int64: rows of each sample behind one row of zeros; 0 (zeros) in front of shorter ones."""
+    counts = np.asarray(lengths, np.int64)
+    ends = np.cumsum(counts)  # row number of each sample's last frame, as row 0 is the zeros
+    place = np.arange(counts.max()) - counts.max() + 1  # ..., -1, 0 = last frame
+    rows = ends[:, None] + place[None, :]
+    return np.where(place[None, :] > -counts[:, None], rows, 0)
 
 
 def read_dataset(
@@ -103,36 +138,54 @@ def read_dataset(
     keys: Sequence[str] = INPUT_KEYS,
     num_workers: int = 0,
     label: str = "features",
+    store: FeatureStore | None = None,
 ) -> FusionDataset:
     """Read the features of `names` from one folder per input and align them.
 
-    A folder that stands for several inputs (a unimodal run) is read once. The result does not depend on
-    `num_workers` (threads that read ahead; 0 or 1 = none).
+    A folder that stands for several inputs (a unimodal run) is read and held once. The result depends neither on
+    `num_workers` (threads that read ahead; 0 or 1 = none) nor on the cache. `store` keeps folders open between the
+    splits of a run and collects what is to be said about them; without one it is printed.
 
     Raises:
         UserError: a sample without a feature, or an unusable file (`toolkit.data.features.read_feature`).
     """
+    own_store = FeatureStore(num_workers) if store is None else store
     distinct = list(dict.fromkeys(folders))
-    position = [distinct.index(folder) for folder in folders]
-    widths = [read_feature(folder, names[0]).shape[1] for folder in distinct]
+    if feat_type == "utt" and scale == 1:
+        columns: list = [reader.utterances(names) for reader in own_store.open(distinct, names)]
+    else:
+        text = distinct.index(folders[min(TEXT_INPUT, len(folders) - 1)])
+        columns = _aligned(own_store, distinct, names, feat_type, scale, text, num_workers, label)
+    if store is None:
+        own_store.print_notes()
+    inputs = tuple(columns[distinct.index(folder)] for folder in folders)
+    return FusionDataset(tuple(names), tuple(keys), inputs, np.asarray(emos, np.int64), np.asarray(vals, np.float32))
+
+
+def _aligned(
+    store: FeatureStore,
+    folders: Sequence[Path],
+    names: Sequence[str],
+    feat_type: str,
+    scale: int,
+    text: int,
+    num_workers: int,
+    label: str,
+) -> list[list[np.ndarray] | np.ndarray]:
+    """Per folder, the samples after `align_sample`: a list of ``(T_i, D)``, or ``(N, D)`` for utterances."""
+    readers = store.open(folders, names)
 
     def read(name: str) -> list[np.ndarray]:
-        rows = [read_feature(folder, name, width) for folder, width in zip(distinct, widths, strict=True)]
-        aligned = align_sample([rows[place] for place in position], feat_type, scale, min(TEXT_INPUT, len(keys) - 1))
+        aligned = align_sample([reader.rows(name) for reader in readers], feat_type, scale, text)
         return [sequence.astype(np.float32, copy=False) for sequence in aligned]
 
-    columns: list[list[np.ndarray]] = [[] for _ in keys]
+    columns: list[list[np.ndarray]] = [[] for _ in folders]
     with progress_bar(len(names), label, unit="sample", enabled=len(names) > 500) as bar:
         for sequences in _in_order(read, names, num_workers):
             for column, sequence in zip(columns, sequences, strict=True):
                 column.append(sequence)
             bar.update()
-    inputs: list[np.ndarray | list[np.ndarray]] = list(columns)
-    if feat_type == "utt":
-        inputs = [np.concatenate(column) for column in columns]
-    return FusionDataset(
-        tuple(names), tuple(keys), tuple(inputs), np.asarray(emos, np.int64), np.asarray(vals, np.float32)
-    )
+    return [np.concatenate(column) for column in columns] if feat_type == "utt" else columns
 
 
 def _in_order(read, names: Sequence[str], num_workers: int):

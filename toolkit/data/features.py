@@ -8,6 +8,7 @@ data (`toolkit.globals.UNDERSCORE_STEMS`); readers accept both separators.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,20 +58,64 @@ def list_feature_folders(features_root: Path) -> list[str]:
     return sorted(entry.name for entry in features_root.iterdir() if entry.is_dir() and _FOLDER_NAME.match(entry.name))
 
 
+def plain_stem(stem: str) -> str:
+    """`stem` without the infixes of a condition: ``"eGeMAPS-noisesnr5"`` -> ``"eGeMAPS"``; ``sunlicai-`` goes too."""
+    return _INFIX.sub("", stem).removeprefix("sunlicai-")
+
+
 def find_feature_folder(features_root: Path, feature: str) -> Path:
     """The folder of `feature`, with either separator.
 
     Raises:
         UserError: there is none; the message lists the folders that exist.
     """
+    return find_feature_folders(features_root, [feature])[0]
+
+
+def find_feature_folders(features_root: Path, features: Sequence[str]) -> list[Path]:
+    """The folder of each feature, with either separator.
+
+    Raises:
+        UserError: some are missing; the message names all of them and lists the folders that exist.
+    """
+    found = {feature: _existing(features_root, feature) for feature in features}
+    missing = [feature for feature, folder in found.items() if folder is None]
+    if missing:
+        raise UserError(missing_folders(features_root, missing))
+    return [found[feature] for feature in features]
+
+
+def missing_folders(features_root: Path, missing: Sequence[str]) -> str:
+    """The sentence for feature folders that are not there."""
+    existing = list_feature_folders(features_root)
+    listed = ", ".join(existing) if existing else "none yet: run the extraction scripts first (see README)"
+    if len(missing) == 1:
+        return f"no feature folder {features_root / missing[0]}; folders there: {listed}"
+    return f"no feature folders {', '.join(missing)} in {features_root}; folders there: {listed}"
+
+
+def find_noisy_folder(features_root: Path, feature: str, infix: str) -> Path | None:
+    """The folder of `feature` under a condition, None when there is none.
+
+    For ``a-UTT`` and ``noisesnr5``: ``a-noisesnr5-UTT``, ``a_noisesnr5-UTT``, each with either separator; the bare
+    ``snr5`` also stands for ``noisesnr5``.
+    """
+    stem, separator, suffix = split_feature_name(feature)
+    for condition in (infix, f"noise{infix}") if infix.startswith("snr") else (infix,):
+        for joint in "-_":
+            folder = _existing(features_root, f"{stem}{joint}{condition}{separator}{suffix}")
+            if folder is not None:
+                return folder
+    return None
+
+
+def _existing(features_root: Path, feature: str) -> Path | None:
     stem, separator, suffix = split_feature_name(feature)
     for candidate in (separator, "-" if separator == "_" else "_"):
         folder = features_root / f"{stem}{candidate}{suffix}"
         if folder.is_dir():
             return folder
-    existing = list_feature_folders(features_root)
-    listed = ", ".join(existing) if existing else "none yet: run the extraction scripts first (see README)"
-    raise UserError(f"no feature folder {features_root / feature}; folders there: {listed}")
+    return None
 
 
 def feature_path(folder: Path, name: str) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -49,7 +50,7 @@ def read_labels(path: str | Path) -> dict[str, Labels]:
             members = {
                 name.removesuffix(".npy"): archive.read(name) for name in archive.namelist() if name.endswith(".npy")
             }
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
         raise UserError(f"{path}: not an .npz label file ({error}); make it again") from error
     return {key: _checked_labels(_read_object(data, path, key), path, key) for key, data in members.items()}
 
@@ -80,6 +81,8 @@ def _checked_labels(value: Any, path: Path, key: str) -> Labels:
             raise UserError(f"{path}: {key}: {name!r} is not a usable sample name")
         if not isinstance(label, dict) or "emo" not in label:
             raise UserError(f"{path}: {key}: the label of {name!r} is {label!r}, not a dict with 'emo' and 'val'")
+        if not isinstance(label.get("val", 0), (int, float, np.number)):
+            raise UserError(f"{path}: {key}: the valence of {name!r} is {label['val']!r}, not a number")
     return value
 
 

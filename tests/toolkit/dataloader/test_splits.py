@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from toolkit.dataloader.splits import random_folds
+from toolkit.dataloader.splits import first_random_fold, given_fold, random_folds, session_folds
 from toolkit.utils.errors import UserError
 
 
@@ -27,3 +27,34 @@ def test_the_seed_decides():
 def test_fewer_samples_than_folds():
     with pytest.raises(UserError, match="4 labelled samples cannot be cut into 5 folds"):
         random_folds(list("abcd"), seed=0)
+
+
+def test_the_first_of_the_random_folds():
+    names = [str(number) for number in range(13)]
+    ((training, validation),) = first_random_fold(names, 4)
+    assert np.array_equal(training, random_folds(names, 4)[0][0])
+    assert np.array_equal(validation, random_folds(names, 4)[0][1])
+
+
+def test_sessions_are_the_fifth_character():
+    names = ["Ses03F_a", "Ses01F_b", "Ses03M_c", "Ses02F_d"]
+    assert [(t.tolist(), v.tolist()) for t, v in session_folds(names)] == [
+        ([0, 2, 3], [1]),
+        ([0, 1, 2], [3]),
+        ([1, 3], [0, 2]),
+    ]
+
+
+def test_names_without_sessions():
+    with pytest.raises(UserError, match="'Ses0' has no session"):
+        session_folds(["Ses01F_a", "Ses0"])
+    with pytest.raises(UserError, match="at least 2 sessions; sessions found: 1"):
+        session_folds(["Ses01F_a", "Ses01F_b"])
+
+
+def test_the_given_fold():
+    ((training, validation),) = given_fold(list("abcde"), validation=2)
+    assert (training.tolist(), validation.tolist()) == ([0, 1, 2], [3, 4])
+    for count in (0, 5):
+        with pytest.raises(UserError, match=f"{5 - count} training and {count} validation samples"):
+            given_fold(list("abcde"), validation=count)
