@@ -1,19 +1,40 @@
-"""Cross-validation of one trial: train every fold, average the figures, predict the test sets once."""
+"""One trial = one cross-validation: what its folds came to, put together; and the plain way to run it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from toolkit.data.dataset import FusionDataset
+from toolkit.data.dataset import FusionDataset, ResidentBatches
 from toolkit.dataloader.corpora import Corpus
 from toolkit.dataloader.splits import Folds
 from toolkit.models import ModelConfig, build_model
 from toolkit.train.loop import FoldResult, Predictions, predict, train_fold
 from toolkit.train.settings import Optimisation, Trial
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What all trials share: the samples, resident on a device once, and how they are cut into folds.
+
+    Attributes:
+        folds: seed -> (train indices, validation indices) per fold.
+    """
+
+    corpus: Corpus
+    train: FusionDataset
+    tests: Mapping[str, FusionDataset]
+    resident: ResidentBatches
+    resident_tests: Mapping[str, ResidentBatches]
+    folds: Callable[[int], Folds]
+    feat_type: str
+
+    def config(self, trial: Trial) -> ModelConfig:
+        """What the models of `trial` are built from."""
+        return ModelConfig(self.train.widths, *self.corpus.outputs, self.feat_type, dict(trial.hyper))
 
 
 @dataclass(frozen=True)
@@ -41,65 +62,77 @@ class RunResult:
 
 def cross_validate(
     trial: Trial,
-    corpus: Corpus,
-    pairs: Folds,
-    train: FusionDataset,
-    tests: Mapping[str, FusionDataset],
-    feat_type: str,
+    data: TrainingData,
     optimisation: Optimisation,
-    device: torch.device,
     on_epoch: Callable[[int, dict[str, float]], None] = lambda fold, scores: None,
 ) -> RunResult:
-    """Train and test one trial on the (train, validation) `pairs`; `on_epoch` hears (fold, scores) after every epoch.
+    """Train and test one trial, a fold after the other; `on_epoch` hears (fold, scores) after every epoch.
 
-    Weights, dropout and order are functions of ``trial.seed``; torch's global generator is left as it was.
+    Everything random is a function of ``trial.seed``; torch's global generator is left as it was.
     """
-    config = ModelConfig(train.widths, *corpus.outputs, feat_type, dict(trial.hyper))
-    data = train.to_device(device)
-    test_data = {name: dataset.to_device(device) for name, dataset in tests.items()}
+    device = data.resident.device
+    pairs = data.folds(trial.stream("folds"))
     folds: list[FoldResult] = []
-    test_outputs: dict[str, list[Predictions]] = {name: [] for name in tests}
-    fold_of = np.full(len(train), -1)
+    tested: list[dict[str, Predictions]] = []
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for number, (training, validation) in enumerate(pairs):
             torch.manual_seed(trial.stream("weights", number))
-            model = build_model(trial.model, config).to(device)
-            order_seed = trial.stream("order", number)
+            model = build_model(trial.model, data.config(trial)).to(device)
 
             def report(scores: dict[str, float], number: int = number) -> None:
                 on_epoch(number, scores)
 
-            result = train_fold(model, data, training, validation, optimisation, corpus.metric, order_seed, report)
+            order = trial.stream("order", number)
+            metric = data.corpus.metric
+            try:
+                result = train_fold(model, data.resident, training, validation, optimisation, metric, order, report)
+            except FloatingPointError as error:
+                raise FloatingPointError(f"fold {number + 1}: {error}") from error
             model.load_state_dict(result.weights)
-            for name, samples in test_data.items():
-                test_outputs[name].append(predict(model, samples))
+            tested.append({name: predict(model, samples) for name, samples in data.resident_tests.items()})
             result.weights = {key: value.cpu() for key, value in result.weights.items()}
-            fold_of[validation] = number
             folds.append(result)
+    return combine(trial, data, pairs, folds, tested)
+
+
+def combine(
+    trial: Trial,
+    data: TrainingData,
+    pairs: Folds,
+    folds: Sequence[FoldResult],
+    tested: Sequence[Mapping[str, Predictions]],
+) -> RunResult:
+    """Put the folds of one trial together."""
+    fold_of = np.full(len(data.train), -1)
+    for number, (_, validation) in enumerate(pairs):
+        fold_of[validation] = number
     return RunResult(
-        folds=folds,
+        folds=list(folds),
         fold_of=fold_of,
-        scores=_mean_scores(folds),
-        validation=_out_of_fold(folds, [validation for _, validation in pairs], corpus, len(train)),
-        tests={name: _mean_predictions(outputs) for name, outputs in test_outputs.items()},
-        config=config,
+        scores={key: float(np.mean([fold.scores[key] for fold in folds])) for key in folds[0].scores},
+        validation=_out_of_fold(folds, [validation for _, validation in pairs], len(data.train)),
+        tests={name: _mean_predictions([outputs[name] for outputs in tested]) for name in data.tests},
+        config=data.config(trial),
     )
 
 
-def _mean_scores(folds: list[FoldResult]) -> dict[str, float]:
-    return {key: float(np.mean([fold.scores[key] for fold in folds])) for key in folds[0].scores}
-
-
-def _mean_predictions(outputs: list[Predictions]) -> Predictions:
+def _mean_predictions(outputs: Sequence[Predictions]) -> Predictions:
     emos = np.mean([output.emos for output in outputs], axis=0)
     vals = np.mean([output.vals for output in outputs], axis=0)
     return Predictions(emos, vals)
 
 
-def _out_of_fold(folds: list[FoldResult], validations: list[np.ndarray], corpus: Corpus, total: int) -> Predictions:
-    emos = np.full((total, corpus.outputs[0]), np.nan, np.float32)
-    vals = np.full((total, corpus.outputs[1]), np.nan, np.float32)
-    for result, validation in zip(folds, validations, strict=True):
-        emos[validation] = result.predictions.emos
-        vals[validation] = result.predictions.vals
-    return Predictions(emos, vals)
+def _out_of_fold(folds: Sequence[FoldResult], validations: Sequence[np.ndarray], total: int) -> Predictions:
+    def gather(rows: Sequence[np.ndarray]) -> np.ndarray:
+        whole = np.full((total, rows[0].shape[1]), np.nan, np.float32)
+        for validation, part in zip(validations, rows, strict=True):
+            whole[validation] = part
+        return whole
+
+    predictions = [fold.predictions for fold in folds]
+    attention = [prediction.attention for prediction in predictions]
+    return Predictions(
+        emos=gather([prediction.emos for prediction in predictions]),
+        vals=gather([prediction.vals for prediction in predictions]),
+        attention=None if attention[0] is None else gather(attention),
+    )

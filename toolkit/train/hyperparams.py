@@ -32,7 +32,12 @@ def read_space(model: str, hyper_path: str | Path | None = None) -> dict[str, li
     unknown = [str(key) for key in given if key not in space]
     if unknown:
         raise UserError(f"{hyper_path}: {model} has no {', '.join(unknown)}; it has {', '.join(space)}")
-    return space | {key: _as_list(value) for key, value in given.items()}
+    space |= {key: _as_list(value) for key, value in given.items()}
+    for key in OPTIMISER_KEYS:
+        wrong = [value for value in space[key] if not isinstance(value, (int, float)) or isinstance(value, bool)]
+        if wrong:
+            raise UserError(f"{hyper_path}: {key} {wrong[0]!r} is not a number")
+    return space
 
 
 def draw(space: Mapping[str, list[Any]], seed: int) -> dict[str, Any]:

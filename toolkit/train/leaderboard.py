@@ -20,21 +20,27 @@ from toolkit.utils.errors import UserError
 COLUMNS = (
     "finished",  # local time, ISO 8601
     "run_id",  # hash of everything that decides the result
+    "status",  # ok | failed
+    "note",  # why it failed
+    "phase",  # search | repeat (a further run of the best trial)
     "dataset",
     "model",
     "feat_type",
     "audio",
     "text",
     "video",
+    "features",  # JSON list: all input features, in order
     "trial",
     "seed",
     "f1",  # mean over the folds, each at its best epoch
     "acc",
     "mse",
+    "loss",
     "fold_f1",  # JSON lists, one value per fold
     "fold_acc",
     "best_epochs",
     "hyper",  # JSON
+    "trainer",  # loop | population
     "seconds",
     "device",
     "versions",  # JSON
@@ -59,6 +65,7 @@ def append(folder: Path, row: Mapping[str, Any]) -> Path:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
+        _check_columns(descriptor, size, path)
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"  # a machine that died while appending
         text = (_csv_line(COLUMNS) if size == 0 else "\n" if torn else "") + line
         try:
@@ -74,6 +81,14 @@ def append(folder: Path, row: Mapping[str, Any]) -> Path:
     return path
 
 
+def _check_columns(descriptor: int, size: int, path: Path) -> None:
+    header = os.pread(descriptor, 4096, 0).split(b"\n", 1)[0].decode("utf-8", "replace")
+    if size and header != ",".join(COLUMNS):
+        raise UserError(
+            f"{path} has other columns (made by another version?); move it away, or choose another --save_root"
+        )
+
+
 def read(folder: Path) -> list[dict[str, str]]:
     """All whole rows of ``<folder>/leaderboard.csv``, oldest first; empty when there is none."""
     path = folder / FILE_NAME
@@ -83,21 +98,26 @@ def read(folder: Path) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if row.get("files") and None not in row]
 
 
-def finished_ids(folder: Path) -> set[str]:
-    """Identities of the runs in the leaderboard whose files are all still there."""
-    ids = set()
+def read_ok(folder: Path) -> list[dict[str, str]]:
+    """`read` without failed runs."""
+    return [row for row in read(folder) if row["status"] == "ok"]
+
+
+def finished_rows(folder: Path) -> dict[str, dict[str, str]]:
+    """Identity -> row of the runs in the leaderboard whose files are all still there (failed runs have none)."""
+    rows = {}
     for row in read(folder):
         try:
             files = json.loads(row["files"])
         except json.JSONDecodeError:
             continue
         if all((folder / file).exists() for file in files.values()):
-            ids.add(row["run_id"])
-    return ids
+            rows[row["run_id"]] = row
+    return rows
 
 
 def _cell(value: Any) -> Any:
-    return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list, tuple)) else value
+    return json.dumps(value, sort_keys=True, default=str) if isinstance(value, (dict, list, tuple)) else value
 
 
 def _csv_line(values) -> str:

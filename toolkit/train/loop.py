@@ -15,19 +15,35 @@ import numpy as np
 import torch
 
 from toolkit.data.dataset import ResidentBatches
+from toolkit.train.scoring import score_members
 from toolkit.train.settings import Optimisation
 from toolkit.utils.errors import UserError
 from toolkit.utils.loss import training_loss
-from toolkit.utils.metric import emotion_scores, selection_score, valence_mse
+from toolkit.utils.metric import selection_score
+
+EVAL_BATCH = 512  # samples per forward pass in evaluation
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Outputs on some samples: logits ``(N, C)``, valences ``(N, V)``, float32; `loss` = mean loss over batches."""
+    """Outputs on some samples, float32.
+
+    Attributes:
+        emos: logits ``(N, C)``.
+        vals: valences ``(N, V)``.
+        loss: mean over the evaluation batches of the loss.
+        attention: weight of each input ``(N, inputs)`` for models that have such weights.
+    """
 
     emos: np.ndarray
     vals: np.ndarray
     loss: float = math.nan
+    attention: np.ndarray | None = None
+
+    def rows(self, chosen: np.ndarray) -> Predictions:
+        """The outputs on some of the samples (mask or indices), without the loss."""
+        attention = None if self.attention is None else self.attention[chosen]
+        return Predictions(self.emos[chosen], self.vals[chosen], attention=attention)
 
 
 @dataclass
@@ -57,16 +73,18 @@ def train_fold(
     batch is used.
 
     Raises:
-        UserError: the loss is not finite (names the epoch).
+        FloatingPointError: the loss is not finite (names the epoch).
+        UserError: there is nothing to learn.
     """
-    optimiser = torch.optim.Adam(model.parameters(), lr=optimisation.lr, weight_decay=optimisation.l2)
+    optimiser = torch.optim.Adam(model.parameters(), lr=optimisation.lr, weight_decay=optimisation.l2, fused=True)
+    eval_size = optimisation.batch_size if metric == "loss" else EVAL_BATCH
     shuffle = np.random.default_rng(order_seed)
     result, best = FoldResult(), -math.inf
     for epoch in range(1, optimisation.epochs + 1):
         loss = _train_epoch(model, data, shuffle.permutation(train), optimiser, optimisation)
         if not math.isfinite(loss):
-            raise UserError(f"the training loss became {loss} in epoch {epoch}; lower --lr or check the features")
-        predictions = predict(model, data, validation)
+            raise FloatingPointError(f"the training loss became {loss} in epoch {epoch}")
+        predictions = predict(model, data, validation, eval_size)
         scores = score(predictions, data, validation) | {"train_loss": loss}
         result.history.append(scores)
         if selection_score(metric, scores) > best:
@@ -91,6 +109,7 @@ def _train_epoch(
         batch = data.batch(order[start : start + optimisation.batch_size])
         output = model(batch)
         loss = training_loss(output.emos, output.vals, output.interloss, batch)
+        require_learnable(loss)
         optimiser.zero_grad()
         loss.backward()
         if optimisation.grad_clip != -1:
@@ -100,30 +119,37 @@ def _train_epoch(
     return float(torch.stack(losses).mean())
 
 
+def require_learnable(loss: torch.Tensor) -> None:
+    """Refuse a training loss that depends on no weight.
+
+    Raises:
+        UserError: always then.
+    """
+    if not loss.requires_grad:
+        raise UserError("nothing to learn: this corpus has no labels and this model has no loss of its own")
+
+
 @torch.no_grad()
 def predict(
-    model: torch.nn.Module, data: ResidentBatches, indices: np.ndarray | None = None, batch_size: int = 512
+    model: torch.nn.Module, data: ResidentBatches, indices: np.ndarray | None = None, batch_size: int = EVAL_BATCH
 ) -> Predictions:
     """Outputs of `model` in eval mode on the samples `indices` (None = all), in that order."""
     model.eval()
     indices = np.arange(len(data)) if indices is None else indices
-    emos, vals, losses = [], [], []
+    parts, losses = [], []
     for start in range(0, len(indices), batch_size):
         batch = data.batch(indices[start : start + batch_size])
         output = model(batch)
-        emos.append(output.emos)
-        vals.append(output.vals)
+        parts.append((output.emos, output.vals, output.attention))
         losses.append(training_loss(output.emos, output.vals, output.interloss, batch))
-    return Predictions(
-        torch.cat(emos).float().cpu().numpy(), torch.cat(vals).float().cpu().numpy(), float(torch.stack(losses).mean())
+    emos, vals, attention = (
+        None if column[0] is None else torch.cat(column).float().cpu().numpy() for column in zip(*parts, strict=True)
     )
+    return Predictions(emos, vals, float(torch.stack(losses).mean()), attention)
 
 
 def score(predictions: Predictions, data: ResidentBatches, indices: np.ndarray) -> dict[str, float]:
-    """Scores of predictions on the samples `indices`: f1, acc (with emotions), mse (with valence), loss."""
-    scores = {"loss": predictions.loss}
-    if predictions.emos.shape[1]:
-        scores |= emotion_scores(predictions.emos, data.emos.cpu().numpy()[indices])
-    if predictions.vals.shape[1]:
-        scores["mse"] = valence_mse(predictions.vals[:, 0], data.vals.cpu().numpy()[indices])
-    return scores
+    """Scores of predictions on the samples `indices` (`toolkit.train.scoring.score_members`), and the loss."""
+    outputs = torch.from_numpy(predictions.emos)[None], torch.from_numpy(predictions.vals)[None]
+    truth = data.emos[indices].cpu()[None], data.vals[indices].cpu()[None]
+    return {key: float(value) for key, value in score_members(*outputs, *truth).items()} | {"loss": predictions.loss}

@@ -9,14 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from toolkit.data.dataset import FusionDataset
 from toolkit.dataloader.corpora import Corpus
+from toolkit.globals import MISSING_VALENCE
 from toolkit.train.crossval import RunResult
 from toolkit.train.loop import Predictions
+from toolkit.train.scoring import score_members
 from toolkit.utils import atomic
 from toolkit.utils.errors import UserError
-from toolkit.utils.metric import emotion_scores
 from toolkit.utils.read_files import write_csv
 
 MODALITY_FOLDERS = {1: "unimodal", 2: "bimodal", 3: "trimodal"}
@@ -60,6 +62,17 @@ def file_suffix(args: argparse.Namespace, features: Sequence[str]) -> str:
     return name
 
 
+def test_scores(predictions: Predictions, samples: FusionDataset) -> dict[str, float]:
+    """f1, acc and mse of predictions on a test set whose labels are known; samples without valence are left out."""
+    known = samples.vals != MISSING_VALENCE if predictions.vals.shape[1] else np.full(len(samples), True)
+    if not known.any():
+        return {}
+    emos, vals, predictions = samples.emos[known], samples.vals[known], predictions.rows(known)
+    truth = torch.from_numpy(emos)[None], torch.from_numpy(vals)[None]
+    outputs = torch.from_numpy(predictions.emos)[None], torch.from_numpy(predictions.vals)[None]
+    return {key: float(value) for key, value in score_members(*outputs, *truth).items()}
+
+
 def score_suffix(scores: Mapping[str, float]) -> str:
     """``_f1:0.1234_acc:0.1234[_val:0.1234]`` (val = valence MSE)."""
     text = f"_f1:{scores.get('f1', 0):.4f}_acc:{scores.get('acc', 0):.4f}"
@@ -80,20 +93,30 @@ def save_run(
     Returns what was written: "cv", "<test>" and "<test> submission" -> path. The cv file is written last: where it is,
     the run is complete.
     """
-    stamp = f"{time.time():.6f}"
     suffix = file_suffix(args, features)
+    stamp = f"{time.time():.6f}"
     files: dict[str, Path] = {}
     for name, predictions in result.tests.items():
         shown = name not in corpus.hidden
-        scores = score_suffix(emotion_scores(predictions.emos, tests[name].emos)) if shown else ""
+        scores = score_suffix(test_scores(predictions, tests[name])) if shown else ""
         files[name] = folder / f"{name}_{suffix}{scores}_{stamp}.npz"
         _save_npz(files[name], args, tests[name], predictions, labels=shown)
         if corpus.emotions:
             files[f"{name} submission"] = folder / f"submission_{name}_{suffix}_{stamp}.csv"
             write_submission(files[f"{name} submission"], tests[name].names, predictions.emos, corpus.emotions)
     files["cv"] = folder / f"cv_{suffix}{score_suffix(result.scores)}_{stamp}.npz"
-    _save_npz(files["cv"], args, train, result.validation, labels=True, folds=result.fold_of)
+    _save_npz(files["cv"], args, train, result.validation, labels=True, extra=_curves(result))
     return files
+
+
+def _curves(result: RunResult) -> dict[str, np.ndarray]:
+    """Folds, best epochs and learning curves ``(folds, epochs)`` of a run."""
+    curves = {
+        f"curve_{key}": np.array([[scores.get(key, np.nan) for scores in fold.history] for fold in result.folds])
+        for key in ("train_loss", "loss", "f1", "acc", "mse")
+    }
+    curves = {key: rows.astype(np.float32) for key, rows in curves.items() if not np.isnan(rows).all()}
+    return curves | {"folds": result.fold_of, "best_epochs": np.array([fold.best_epoch for fold in result.folds])}
 
 
 def write_submission(path: Path, names: Sequence[str], logits: np.ndarray, emotions: Sequence[str]) -> None:
@@ -108,7 +131,7 @@ def _save_npz(
     samples: FusionDataset,
     predictions: Predictions,
     labels: bool,
-    folds: np.ndarray | None = None,
+    extra: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """``args`` and ``emo_probs`` (logits, the reference's name), plus names, emo_softmax, val_preds and true labels."""
     arrays = {
@@ -120,9 +143,15 @@ def _save_npz(
     }
     if labels:
         arrays |= {"emo_labels": samples.emos, "val_labels": samples.vals}
-    if folds is not None:
-        arrays["folds"] = folds
-    atomic.write_with(path, lambda file: np.savez_compressed(file, **arrays))
+    if predictions.attention is not None:
+        arrays["modality_weights"] = predictions.attention
+    arrays |= extra or {}
+    try:
+        atomic.write_with(path, lambda file: np.savez_compressed(file, **arrays))
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); make room, then continue with --resume"
+        ) from error
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -1,225 +1,249 @@
-"""``main-release.py``: read the data once, run the trials, write results, submission, leaderboard row."""
+"""``main-release.py``: read the data once, run the search, write results, submission and leaderboard rows."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-import platform
-import time
-from collections.abc import Mapping
-from importlib.metadata import version
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from toolkit.data.dataset import FusionDataset, read_dataset
-from toolkit.data.features import find_feature_folder
-from toolkit.data.labels import Labels, read_labels
-from toolkit.dataloader.corpora import Corpus, get_corpus, make_folds
-from toolkit.globals import CorpusPaths, corpus_paths
+from toolkit.dataloader.loading import RunData
 from toolkit.train import leaderboard, results, saved_model
-from toolkit.train.crossval import RunResult, cross_validate
-from toolkit.train.hyperparams import OPTIMISER_KEYS, draw, read_space
-from toolkit.train.settings import Optimisation, Trial, stream_seed
+from toolkit.train.crossval import RunResult, TrainingData
+from toolkit.train.hyperparams import OPTIMISER_KEYS, read_space
+from toolkit.train.inputs import load_inputs, named_features
+from toolkit.train.record import data_fingerprint, leaderboard_row, run_identity, saved_args
+from toolkit.train.search import distinct_points, grid_trials, random_trials, repeat_trials, space_size
+from toolkit.train.settings import Optimisation, Trial
+from toolkit.train.trainer import Outcome, plan, run_group
 from toolkit.utils.device import resolve_device
-from toolkit.utils.errors import UserError
 from toolkit.utils.metric import selection_score
 from toolkit.utils.progress import progress_bar
 
-DEBUG_SAMPLES = 100
-# Arguments that do not change a result, and so are not part of a run's identity.
-_NOT_IDENTITY = frozenset("gpu strict_gpu num_workers print_iters save_iters savemodel resume trials seed".split())
-
 
 def train(args: argparse.Namespace) -> int:
-    """Run ``args.trials`` trials of checked `args` (`toolkit.train.arguments.parse`); returns the exit status."""
-    corpus = get_corpus(args.dataset)
-    paths = corpus_paths(args.dataset, args.data_root)
-    features = list(dict.fromkeys((args.audio_feature, args.text_feature, args.video_feature)))
-    folder = results.run_folder(args.save_root, features, cross=False, noise=False, topn=False)
-    files_folder = results.prepare_folder(folder)
+    """Run the search that checked `args` (`toolkit.train.arguments.parse`) describe; the exit status.
+
+    0, or 1 when a trial failed (its row says why).
+    """
     space = read_space(args.model, args.hyper_path)
-    trials = [_make_trial(args, space, number) for number in range(args.trials)]
-    identities = [_identity(args, trial) for trial in trials]
-    finished = leaderboard.finished_ids(folder) if args.resume else set()
-    if finished.issuperset(identities):
-        print(f"all {len(trials)} runs are already in {folder / leaderboard.FILE_NAME}")
-        return 0
-    device = resolve_device(args.gpu, args.strict_gpu)
-    train_set, test_sets = _read_data(args, corpus, paths)
-    counts = ", ".join(f"{name} {len(dataset)}" for name, dataset in test_sets.items())
-    print(f"{args.dataset}: train {len(train_set)}, {counts}; features {'+'.join(features)}, widths {train_set.widths}")
-    best: tuple[RunResult, Trial, dict[str, Path]] | None = None
-    for number, (trial, identity) in enumerate(zip(trials, identities, strict=True)):
-        label = f"trial {number + 1}/{len(trials)}"
-        if identity in finished:
-            print(f"{label}: already in the leaderboard")
-            continue
-        started = time.perf_counter()
-        optimisation = Optimisation(
-            lr=float(trial.hyper["lr"]),
-            l2=args.l2,
-            grad_clip=float(trial.hyper["grad_clip"]),
-            batch_size=args.batch_size,
-            epochs=args.epochs,
-        )
-        print(f"{label}: seed {trial.seed}, {_shown(trial.hyper)}")
-        result = _cross_validate(args, trial, corpus, train_set, test_sets, optimisation, device, label)
-        record = _record(args, trial, train_set, corpus)
-        files = results.save_run(files_folder, record, features, corpus, train_set, test_sets, result)
-        if args.savemodel:
-            files["model"] = saved_model.save(folder / "model", files["cv"].stem, record, corpus, result)
-        row = _row(args, record, trial, number, identity, result, files, folder)
-        row |= {"seconds": f"{time.perf_counter() - started:.1f}", "device": str(device)}
-        leaderboard.append(folder, row)
-        print(f"  {_figures(result)}")
-        if best is None or selection_score(corpus.metric, result.scores) > selection_score(
-            corpus.metric, best[0].scores
-        ):
-            best = result, trial, files
-    if best is not None:
-        _report(*best, corpus, folder / leaderboard.FILE_NAME, len(trials))
-    return 0
-
-
-def _make_trial(args: argparse.Namespace, space: Mapping[str, list[Any]], number: int) -> Trial:
-    seed = args.seed + number
-    hyper = draw(space, stream_seed(seed, "hyper"))
     if args.lr is not None:
-        hyper["lr"] = args.lr
-    return Trial(args.model, hyper, seed)
+        space["lr"] = [args.lr]
+    if args.search == "grid":
+        trials = grid_trials(args.model, space, args.seed)
+    else:
+        trials = random_trials(args.model, space, args.trials, args.seed)
+    device = resolve_device(args.gpu, args.strict_gpu)
+    _set_threads(args)
+    loaded = load_inputs(args)
+    folder = results.run_folder(
+        args.save_root,
+        named_features(args, loaded),
+        cross=bool(args.train_dataset),
+        noise=bool(args.train_snr or args.test_snr),
+        topn=bool(args.fusion_topn),
+    )
+    search = _Search(args, loaded, folder, results.prepare_folder(folder), device)
+    _announce(args, loaded, space, trials)
+    search.run(trials)
+    if args.repeat_best and search.best is not None:
+        print(f"best: {_named(search.best.trial)}; {args.repeat_best} more runs with it")
+        search.run(repeat_trials(search.best.trial, args.repeat_best, args.seed, len(trials)))
+    if args.savemodel:
+        search.save_model()
+    search.report()
+    return 1 if search.failed else 0
 
 
-def _read_data(
-    args: argparse.Namespace, corpus: Corpus, paths: CorpusPaths
-) -> tuple[FusionDataset, dict[str, FusionDataset]]:
-    """The training samples and every test set of `corpus`, features read and aligned."""
-    folders = [
-        find_feature_folder(paths.features, feature)
-        for feature in (args.audio_feature, args.text_feature, args.video_feature)
-    ]
-    labels = read_labels(paths.label)
-    missing = [key for key in (corpus.train, *corpus.tests.values()) if key not in labels]
-    if missing:
-        raise UserError(f"{paths.label}: no {', '.join(missing)} in it; it has {', '.join(labels)}")
+def _set_threads(args: argparse.Namespace) -> None:
+    """Plain loops of small networks gain nothing from a second thread, and many processes at once lose a lot by it."""
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    elif args.trainer == "loop" and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
 
-    def read(split: str, key: str) -> FusionDataset:
-        rows: Labels = dict(list(labels[key].items())[: DEBUG_SAMPLES if args.debug else None])
-        if not rows:
-            raise UserError(f"{paths.label}: {key} holds no samples")
-        emos, vals = corpus.class_indices(rows, f"{paths.label}, {key}"), corpus.valences(rows)
-        return read_dataset(
-            folders,
-            list(rows),
-            emos,
-            vals,
-            args.feat_type,
-            args.feat_scale,
-            num_workers=args.num_workers,
-            label=f"reading {split}",
+
+def _announce(args: argparse.Namespace, loaded: RunData, space: dict[str, list[Any]], trials: list[Trial]) -> None:
+    for note in loaded.notes:
+        print(note)
+    tests = "".join(f", {name} {len(dataset)}" for name, dataset in loaded.tests.items())
+    widths = "+".join(map(str, loaded.train.widths))
+    print(f"{loaded.corpus.name}: train {len(loaded.train)}{tests}; {'+'.join(loaded.features)}, widths {widths}")
+    size = space_size(space)
+    if args.search == "grid":
+        drawn = distinct_points(random_trials(args.model, space, max(args.trials, 50), args.seed))
+        print(f"grid: {size} points; {max(args.trials, 50)} random draws from seed {args.seed} would cover {drawn}")
+    elif len(trials) > 1:
+        print(f"random search: {len(trials)} draws cover {distinct_points(trials)} of {size} points")
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The best run of the search so far; `result` and `files` are there if it was run by this process."""
+
+    score: float
+    trial: Trial
+    result: RunResult | None = None
+    files: dict[str, Path] | None = None
+
+
+class _Search:
+    """Trials of one command: what is done already, what runs now, what was best."""
+
+    def __init__(self, args: argparse.Namespace, loaded: RunData, folder: Path, files: Path, device: Any) -> None:
+        self.args, self.loaded, self.folder, self.files_folder = args, loaded, folder, files
+        self.features = named_features(args, loaded)
+        resident = loaded.train.to_device(device)
+        resident_tests = {name: dataset.to_device(device) for name, dataset in loaded.tests.items()}
+        self.data = TrainingData(
+            loaded.corpus, loaded.train, loaded.tests, resident, resident_tests, loaded.folds, args.feat_type
+        )
+        self.fingerprint = data_fingerprint([loaded.train, *loaded.tests.values()])
+        self.finished = leaderboard.finished_rows(folder) if args.resume else {}
+        self.best: _Best | None = None
+        self.repeats: list[dict[str, float]] = []
+        self.failed = 0
+        self.done = 0
+
+    def run(self, trials: Sequence[Trial]) -> None:
+        """Run `trials`; those that the leaderboard has are not run again."""
+        rows = {trial.number: self.finished.get(self._identity(trial)) for trial in trials}
+        for trial in trials:
+            if rows[trial.number] is not None:
+                self._note_row(trial, rows[trial.number])
+        known = sum(row is not None for row in rows.values())
+        if known:
+            print(f"{known} of {len(trials)} runs are already in {self.folder / leaderboard.FILE_NAME}")
+        groups = plan(trials, self.data, self.args.batch_size, self.args.trainer, self.args.memory_gb)
+        groups = [group for group in groups if any(rows[trial.number] is None for trial in group)]
+        folds = len(self.data.folds(0))
+        total = sum(len(group) for group in groups) * folds * self.args.epochs
+        with progress_bar(total, "training", unit="epoch", enabled=bool(total)) as bar:
+            for group in groups:
+                for outcome in self._outcomes(group, bar):
+                    if rows[outcome.trial.number] is None:
+                        bar.clear()
+                        self._save(outcome)
+
+    def _outcomes(self, group: Sequence[Trial], bar: Any) -> Iterator[Outcome]:
+        args = self.args
+        return run_group(group, self.data, self._optimisation, args.trainer, args.memory_gb, self._reporter(bar))
+
+    def report(self) -> None:
+        """What the search came to."""
+        if self.done > 1 and self.best is not None:
+            print(f"best run: {_named(self.best.trial)}, {self.loaded.corpus.metric} {self.best.score:.4f}")
+        if self.repeats:
+            for key in self.repeats[0]:
+                values = [scores[key] for scores in self.repeats]
+                mean = sum(values) / len(values)
+                std = math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
+                print(f"  {len(values)} runs with the best hyper-parameters: {key} {mean:.4f} +- {std:.4f}")
+        for name in self.loaded.tests:
+            if name in self.loaded.corpus.hidden:
+                print(f"  {name}: the labels are hidden, so there is no score; predictions are saved")
+        if self.best is not None:
+            for name, path in (self.best.files or {}).items():
+                print(f"  {name}: {path}")
+        if self.failed:
+            print(f"  {self.failed} runs failed; their rows in the leaderboard say why")
+        print(f"  leaderboard: {self.folder / leaderboard.FILE_NAME}")
+
+    def _identity(self, trial: Trial) -> str:
+        return run_identity(self.args, trial, self.loaded.features + self.loaded.test_features, self.fingerprint)
+
+    def _optimisation(self, trial: Trial) -> Optimisation:
+        return Optimisation(
+            lr=float(trial.hyper["lr"]),
+            l2=self.args.l2,
+            grad_clip=float(trial.hyper["grad_clip"]),
+            batch_size=self.args.batch_size,
+            epochs=self.args.epochs,
         )
 
-    train_set = read("train", corpus.train)
-    tests = {name: read(name, key) for name, key in corpus.tests.items() if labels[key]}
-    for name, dataset in tests.items():
-        if dataset.widths != train_set.widths:
-            raise UserError(f"{name} has features of widths {dataset.widths}, training has {train_set.widths}")
-    return train_set, tests
+    def _reporter(self, bar: Any) -> Callable[[int, float], None]:
+        best = self.best.score if self.best else -math.inf
 
+        def report(epochs: int, score: float) -> None:
+            nonlocal best
+            best = max(best, score)
+            bar.set_postfix_str(f"best fold {best:.4f}", refresh=False)
+            bar.update(epochs)
 
-def _cross_validate(args, trial, corpus, train_set, test_sets, optimisation, device, label) -> RunResult:
-    """`cross_validate` with a progress bar over epochs and a line per fold."""
-    best: dict[int, float] = {}
-    pairs = make_folds(corpus, train_set.names, trial.stream("folds"))
-    with progress_bar(len(pairs) * args.epochs, label, unit="epoch") as bar:
+        return report
 
-        def on_epoch(fold: int, scores: dict[str, float]) -> None:
-            best[fold] = max(best.get(fold, float("-inf")), scores.get("f1", -scores["loss"]))
-            bar.set_postfix_str(f"fold {fold + 1}/{len(pairs)}, best {best[fold]:.4f}", refresh=False)
-            bar.update()
+    def _save(self, outcome: Outcome) -> None:
+        """Write one outcome's files, then its row: a run is finished when its row is there."""
+        args, trial, result = self.args, outcome.trial, outcome.result
+        saved = saved_args(args, trial, self.data)
+        files: dict[str, Path] = {}
+        if result is not None:
+            data = (self.loaded.corpus, self.loaded.train, self.loaded.tests)
+            files = results.save_run(self.files_folder, saved, self.features, *data, result)
+        device, identity = str(self.data.resident.device), self._identity(trial)
+        row = leaderboard_row(args, saved, identity, self.features, outcome, files, self.folder, device)
+        leaderboard.append(self.folder, row)
+        if result is None:
+            self.failed += 1
+            print(f"{_named(trial)}: FAILED: {outcome.failure}")
+            return
+        print(f"{_named(trial)}: {_figures(result)}")
+        score = float(selection_score(self.loaded.corpus.metric, result.scores))
+        self._note(trial, score, result.scores, result, files)
+        if args.savemodel and self.best is not None and self.best.trial == trial:
+            self._write_model(trial, result, files)
 
-        try:
-            return cross_validate(
-                trial, corpus, pairs, train_set, test_sets, args.feat_type, optimisation, device, on_epoch
-            )
-        except UserError as error:
-            raise UserError(f"{label} (seed {trial.seed}, {_shown(trial.hyper)}): {error}") from error
+    def save_model(self) -> None:
+        """Make sure that the best run's weights are saved; a run of an earlier process is trained once more for it."""
+        if self.best is None or self.best.result is not None:
+            return  # nothing succeeded, or it was saved when it became the best
+        trial, path = self.best.trial, self._model_folder()
+        if path.exists():
+            described = saved_model.load(path).description["args"]
+            if described["seed"] == trial.seed and described["data_fingerprint"] == self.fingerprint:
+                return
+        print(f"training {_named(trial)} again to save its weights")
+        with progress_bar(0, "training", unit="epoch", enabled=False) as bar:
+            outcome = next(iter(self._outcomes([trial], bar)))
+        if outcome.result is not None:
+            self._write_model(trial, outcome.result, {})
 
+    def _model_folder(self) -> Path:
+        return self.folder / "model" / results.file_suffix(self.args, self.features)
 
-def _record(args: argparse.Namespace, trial: Trial, train_set: FusionDataset, corpus: Corpus) -> argparse.Namespace:
-    """The arguments as they are saved: plain values, the drawn hyper-parameters and the data's sizes merged in."""
-    widths = dict(zip(("audio_dim", "text_dim", "video_dim"), train_set.widths, strict=True))
-    outputs = {"output_dim1": corpus.outputs[0], "output_dim2": corpus.outputs[1], "metric_name": corpus.metric}
-    return argparse.Namespace(**(vars(args) | {"seed": trial.seed} | dict(trial.hyper) | widths | outputs))
+    def _write_model(self, trial: Trial, result: RunResult, files: dict[str, Path]) -> None:
+        saved = saved_args(self.args, trial, self.data)
+        saved.data_fingerprint = self.fingerprint
+        path = self._model_folder()
+        files["model"] = saved_model.save(path, saved, self.loaded.features, self.loaded.corpus, result)
 
+    def _note_row(self, trial: Trial, row: dict[str, str]) -> None:
+        if row["status"] != "ok":
+            self.failed += 1
+            return
+        scores = {key: float(row[key]) for key in ("f1", "acc", "mse", "loss") if row[key]}
+        self._note(trial, float(selection_score(self.loaded.corpus.metric, scores)), scores)
 
-def _identity(args: argparse.Namespace, trial: Trial) -> str:
-    """A hash of everything that decides a run's result (data folders by name, not by content)."""
-    decisive = {key: value for key, value in vars(args).items() if key not in _NOT_IDENTITY}
-    decisive |= {"seed": trial.seed, "hyper": dict(trial.hyper)}
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _row(
-    args: argparse.Namespace,
-    record: argparse.Namespace,
-    trial: Trial,
-    number: int,
-    identity: str,
-    result: RunResult,
-    files: Mapping[str, Path],
-    folder: Path,
-) -> dict[str, Any]:
-    return {
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
-        "run_id": identity,
-        "dataset": args.dataset,
-        "model": args.model,
-        "feat_type": args.feat_type,
-        "audio": args.audio_feature,
-        "text": args.text_feature,
-        "video": args.video_feature,
-        "trial": number,
-        "seed": trial.seed,
-        **{key: f"{result.scores[key]:.6f}" for key in ("f1", "acc", "mse") if key in result.scores},
-        "fold_f1": [round(fold.scores["f1"], 6) for fold in result.folds if "f1" in fold.scores],
-        "fold_acc": [round(fold.scores["acc"], 6) for fold in result.folds if "acc" in fold.scores],
-        "best_epochs": [fold.best_epoch for fold in result.folds],
-        "hyper": dict(trial.hyper),
-        "versions": _versions(),
-        "args": vars(record),
-        "files": {name: str(path.relative_to(folder)) for name, path in files.items()},
-    }
-
-
-def _versions() -> dict[str, str]:
-    packages = {"torch": torch.__version__, "numpy": np.__version__, "scikit-learn": version("scikit-learn")}
-    return {"python": platform.python_version(), **packages}
+    def _note(self, trial: Trial, score: float, scores: dict[str, float], result=None, files=None) -> None:
+        self.done += 1
+        score = round(score, 6)  # as the leaderboard has it, so that a continued search chooses the same run
+        if trial.phase == "repeat":
+            self.repeats.append({key: scores[key] for key in ("f1", "acc", "mse") if key in scores})
+        elif self.best is None or (-score, trial.number) < (-self.best.score, self.best.trial.number):
+            self.best = _Best(score, trial, result, files)
 
 
 def _figures(result: RunResult) -> str:
     shown = ", ".join(f"{key} {result.scores[key]:.4f}" for key in ("f1", "acc", "mse") if key in result.scores)
     epochs = " ".join(str(fold.best_epoch) for fold in result.folds)
-    return f"cross-validation, mean of {len(result.folds)} folds: {shown}  (best epochs {epochs})"
+    return f"cv {shown} (best epochs {epochs})"
 
 
-def _report(
-    result: RunResult, trial: Trial, files: Mapping[str, Path], corpus: Corpus, board: Path, trials: int
-) -> None:
-    """Where the best run's files are; what has no score and why."""
-    if trials > 1:
-        print(f"best run here: seed {trial.seed}, {_figures(result)}")
-    for name in result.tests:
-        if name in corpus.hidden:
-            print(f"  {name}: the labels are hidden, so there is no score; predictions are saved")
-    for name, path in files.items():
-        print(f"  {name}: {path}")
-    print(f"  leaderboard: {board}")
-
-
-def _shown(hyper: Mapping[str, Any]) -> str:
-    optimiser_last = sorted(hyper, key=lambda key: key in OPTIMISER_KEYS)
-    return ", ".join(f"{key} {hyper[key]}" for key in optimiser_last)
+def _named(trial: Trial) -> str:
+    keys = sorted(trial.hyper, key=lambda key: key in OPTIMISER_KEYS)
+    return f"{trial.phase} {trial.number}, seed {trial.seed}, " + ", ".join(f"{key} {trial.hyper[key]}" for key in keys)

@@ -4,42 +4,128 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from safetensors.torch import save_file
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from toolkit.dataloader.corpora import Corpus
+from toolkit.models import ModelConfig, build_model
 from toolkit.train.crossval import RunResult
+from toolkit.train.record import versions
 from toolkit.utils import atomic
+from toolkit.utils.errors import UserError
+
+FORMAT = 1
+DESCRIPTION = "model.json"
 
 
-def save(root: Path, stem: str, record: argparse.Namespace, corpus: Corpus, result: RunResult) -> Path:
-    """Write ``<root>/<stem>/{fold1..foldN.safetensors, model.json}``; the folder appears whole or not at all."""
-    root.mkdir(parents=True, exist_ok=True)
-    atomic.remove_orphans(root)
-    folder = root / stem
-    with atomic.atomic_path(folder) as part:
-        try:
-            part.mkdir()
-            for number, fold in enumerate(result.folds, start=1):
-                tensors = {key: value.contiguous() for key, value in fold.weights.items()}
-                save_file(tensors, part / f"fold{number}.safetensors")
-            description = {
-                "model": record.model,
-                "feat_type": record.feat_type,
-                "feat_scale": record.feat_scale,
-                "features": [record.audio_feature, record.text_feature, record.video_feature],
-                "feat_dims": list(result.config.feat_dims),
-                "outputs": list(corpus.outputs),
-                "emotions": list(corpus.emotions),
-                "hyper": dict(result.config.hyper),
-                "folds": len(result.folds),
-                "scores": result.scores,
-                "args": vars(record),
-            }
-            atomic.write_text(part / "model.json", json.dumps(description, indent=1, sort_keys=True) + "\n")
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
+def save(folder: Path, record: argparse.Namespace, features: Sequence[str], corpus: Corpus, result: RunResult) -> Path:
+    """Write ``{fold1..foldN.safetensors, model.json}`` into `folder`, replacing what is there; whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    atomic.remove_orphans(folder.parent)
+    part, old = (folder.with_name(f".{folder.name[:60]}.{kind}.{os.getpid()}.part") for kind in ("new", "old"))
+    try:
+        part.mkdir()
+        for number, fold in enumerate(result.folds, start=1):
+            tensors = {key: value.contiguous() for key, value in fold.weights.items()}
+            weights = part / f"fold{number}.safetensors"
+            try:
+                save_file(tensors, weights)
+            except SafetensorError as error:  # its I/O errors, too, come as this
+                raise UserError(
+                    f"{folder / weights.name}: cannot be written ({error}); make room and run again"
+                ) from error
+        description = {
+            "format": FORMAT,
+            "model": record.model,
+            "feat_type": record.feat_type,
+            "feat_scale": record.feat_scale,
+            "features": list(features),
+            "keys": list(record.input_keys),
+            "feat_dims": list(result.config.feat_dims),
+            "outputs": list(corpus.outputs),
+            "emotions": list(corpus.emotions),
+            "hyper": dict(result.config.hyper),
+            "folds": len(result.folds),
+            "scores": result.scores,
+            "versions": versions(),
+            "args": vars(record),
+        }
+        atomic.write_text(part / DESCRIPTION, json.dumps(description, indent=1, sort_keys=True, default=str) + "\n")
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
     return folder
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A loaded run: one model per fold, in eval mode, and what `model.json` says about it."""
+
+    models: list[torch.nn.Module]
+    description: Mapping[str, Any]
+
+    @torch.no_grad()
+    def logits(self, batch: Mapping[str, torch.Tensor]) -> np.ndarray:
+        """Mean over the folds of the emotion logits ``(B, C)`` of a batch dict.
+
+        Raises:
+            UserError: the batch does not hold the inputs, of the widths, that the model was trained on.
+        """
+        for key, width in zip(self.description["keys"], self.description["feat_dims"], strict=True):
+            if key not in batch:
+                raise UserError(f"the saved model needs the input {key}; given: {', '.join(batch)}")
+            if batch[key].shape[-1] != width:
+                feature = self.description["features"]
+                raise UserError(f"{key} has width {batch[key].shape[-1]}, the model was trained on {width} ({feature})")
+        return np.mean([model(dict(batch)).emos.cpu().numpy() for model in self.models], axis=0)
+
+
+def load(folder: Path) -> SavedModel:
+    """Load what `save` wrote.
+
+    Raises:
+        UserError: not a saved model, of another format, or weights that do not fit their description.
+    """
+    path = folder / DESCRIPTION
+    if not path.exists():
+        raise UserError(f"{folder} is no saved model: it has no {DESCRIPTION}; train with --savemodel")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        if description["format"] != FORMAT:
+            raise UserError(f"{path}: format {description['format']}, this toolkit reads {FORMAT}; train again")
+        dims, outputs = tuple(description["feat_dims"]), description["outputs"]
+        config = ModelConfig(dims, *outputs, description["feat_type"], description["hyper"])
+        models = [build_model(description["model"], config).eval() for _ in range(description["folds"])]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: damaged ({type(error).__name__}: {error}); train again") from error
+    if len(description["emotions"]) != outputs[0]:
+        raise UserError(f"{path}: {outputs[0]} outputs but {len(description['emotions'])} emotions; train again")
+    for number, model in enumerate(models, start=1):
+        _load_weights(model, folder / f"fold{number}.safetensors")
+    return SavedModel(models, description)
+
+
+def _load_weights(model: torch.nn.Module, path: Path) -> None:
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); train again with --savemodel") from error
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in weights.items()}
+    if expected != found:
+        wrong = sorted(set(expected.items()) ^ set(found.items()))[:3]
+        shown = "; ".join(f"{key} {shape}" for key, shape in wrong)
+        raise UserError(f"{path}: these weights do not fit {DESCRIPTION}; first differences: {shown}")
+    model.load_state_dict(weights)

@@ -30,16 +30,18 @@ class Trial:
     model: str
     hyper: Mapping[str, Any]
     seed: int
+    number: int = 0  # position in its search
+    phase: str = "search"  # or "repeat": a further run of the best trial
 
     def stream(self, purpose: str, fold: int = 0) -> int:
         """A 63-bit seed of its own for one purpose, so that no two random choices share a stream."""
         return stream_seed(self.seed, purpose, fold)
 
 
-_PURPOSES = ("hyper", "folds", "weights", "order")
+_PURPOSES = ("hyper", "folds", "weights", "order", "dropout")  # new ones at the end: the position decides the stream
 
 
 def stream_seed(seed: int, purpose: str, fold: int = 0) -> int:
-    """The seed of stream `purpose` (hyper, folds, weights, order) of run `seed`, per fold."""
+    """The seed of stream `purpose` (one of _PURPOSES) of run `seed`, per fold."""
     sequence = np.random.SeedSequence([seed, _PURPOSES.index(purpose), fold])
     return int(sequence.generate_state(1, np.uint64)[0] >> 1)

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from toolkit.data.features import display_name
-from toolkit.dataloader.corpora import get_corpus
 from toolkit.train import leaderboard
 from toolkit.utils import atomic
 from toolkit.utils.errors import UserError, run_main
@@ -36,30 +35,30 @@ def collect(save_root: str) -> list[dict[str, Any]]:
     root = Path(save_root)
     rows = []
     for board in sorted(root.parent.glob(f"{root.name}-*/{leaderboard.FILE_NAME}")):
-        rows += [row | {"folder": board.parent} for row in leaderboard.read(board.parent)]
+        rows += [row | {"folder": board.parent} for row in leaderboard.read_ok(board.parent)]
     if not rows:
         raise UserError(f"no leaderboard below {root}-*; train first, or give the --save_root of the training")
-    return sorted(rows, key=lambda row: (-float(row["f1"]), row["run_id"]))
+    return sorted(rows, key=lambda row: (-float(row["f1"] or 0), row["run_id"]))
 
 
 def best_of_each(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The best row of each combination of data, model and features; "trials" = the number of runs it is the best of."""
     groups: dict[tuple, list[dict[str, Any]]] = {}
     for row in rows:
-        key = tuple(row[name] for name in ("dataset", "model", "feat_type", "audio", "text", "video"))
+        key = tuple(row[name] for name in ("dataset", "model", "feat_type", "features"))
         groups.setdefault(key, []).append(row)
     return [group[0] | {"trials": len(group)} for group in groups.values()]
 
 
 def feature_label(row: dict[str, Any]) -> str:
     """The distinct features of a run under their display names."""
-    return " + ".join(dict.fromkeys(display_name(row[modality]) for modality in ("audio", "text", "video")))
+    return " + ".join(dict.fromkeys(display_name(feature) for feature in json.loads(row["features"])))
 
 
 def summarise(save_root: str, output: Path) -> dict[str, Path]:
     """Write the merged leaderboard, and the best run's submission and confusion matrix, into `output`."""
-    output.mkdir(parents=True, exist_ok=True)
     rows = collect(save_root)
+    output.mkdir(parents=True, exist_ok=True)
     best = best_of_each(rows)
     written = {"leaderboard": output / "leaderboard.csv"}
     names = (*leaderboard.COLUMNS, "folder")
@@ -71,9 +70,10 @@ def summarise(save_root: str, output: Path) -> dict[str, Path]:
             written[f"submission{suffix}"] = output / f"submission{suffix}.csv"
             with atomic.atomic_path(written[f"submission{suffix}"]) as part:
                 shutil.copyfile(file, part)
-    if "cv" in files and get_corpus(best[0]["dataset"]).emotions:
+    emotions = json.loads(best[0]["args"])["emotions"]
+    if "cv" in files and emotions:
         written["confusion matrix"] = output / "confusion_matrix.png"
-        draw_confusion(files["cv"], get_corpus(best[0]["dataset"]).emotions, written["confusion matrix"])
+        draw_confusion(files["cv"], emotions, written["confusion matrix"])
     _print_table(best)
     print(f"\nbest run: {feature_label(best[0])}, seed {best[0]['seed']}, {best[0]['hyper']}")
     for name, path in written.items():

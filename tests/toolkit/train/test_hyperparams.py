@@ -33,8 +33,12 @@ def test_draws_are_uniform_functions_of_the_seed():
 
 
 def test_streams_of_a_run_differ():
-    seeds = {stream_seed(1, purpose, fold) for purpose in ("hyper", "folds", "weights", "order") for fold in range(5)}
-    assert len(seeds) == 20
+    seeds = {
+        stream_seed(1, purpose, fold)
+        for purpose in ("hyper", "folds", "weights", "order", "dropout")
+        for fold in range(5)
+    }
+    assert len(seeds) == 25
     assert stream_seed(1, "order", 2) == stream_seed(1, "order", 2) != stream_seed(2, "order", 2)
 
 

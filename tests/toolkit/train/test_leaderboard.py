@@ -64,4 +64,11 @@ def test_a_run_whose_files_are_gone_is_not_finished(tmp_path):
     (tmp_path / "cv.npz").touch()
     leaderboard.append(tmp_path, ROW | {"run_id": "kept", "files": {"cv": "cv.npz"}})
     leaderboard.append(tmp_path, ROW | {"run_id": "lost", "files": {"cv": "gone.npz"}})
-    assert leaderboard.finished_ids(tmp_path) == {"kept"}
+    assert list(leaderboard.finished_rows(tmp_path)) == ["kept"]
+
+
+def test_a_leaderboard_of_another_version_is_left_alone(tmp_path):
+    (tmp_path / "leaderboard.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="leaderboard.csv has other columns"):
+        leaderboard.append(tmp_path, ROW)
+    assert (tmp_path / "leaderboard.csv").read_text() == "a,b\n1,2\n"

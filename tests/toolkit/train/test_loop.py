@@ -11,7 +11,6 @@ from toolkit.data.dataset import FusionDataset
 from toolkit.models import ModelConfig, build_model
 from toolkit.train.loop import predict, train_fold
 from toolkit.train.settings import Optimisation
-from toolkit.utils.errors import UserError
 
 
 def _data(total=37, seed=0):
@@ -114,7 +113,7 @@ def test_a_loss_that_is_not_finite_is_named():
     data = _data()
     data.vals[3] = np.nan
     optimisation = Optimisation(lr=0.01, l2=0.0, grad_clip=-1, batch_size=8, epochs=2)
-    with pytest.raises(UserError, match="training loss became nan in epoch 1"):
+    with pytest.raises(FloatingPointError, match="training loss became nan in epoch 1"):
         train_fold(
             _model(), data.to_device(torch.device("cpu")), np.arange(27), np.arange(27, 37), optimisation, "emo", 3
         )

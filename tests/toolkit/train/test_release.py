@@ -12,10 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from toolkit.data.features import read_feature
 from toolkit.data.labels import read_labels, write_labels
 from toolkit.globals import EMOS_MER, corpus_paths
-from toolkit.train import leaderboard
+from toolkit.models import MODELS
+from toolkit.train import leaderboard, saved_model
 from toolkit.train.arguments import parse
 from toolkit.train.run import train
 from toolkit.train.summary import best_of_each, collect, confusion, summarise
@@ -146,39 +149,57 @@ def test_resume_skips_what_the_leaderboard_has(release_args, tmp_path, capsys):
     assert seeds == ["7", "8", "9"]
     capsys.readouterr()
     _run(release_args(trials=3, resume=True))
-    assert "all 3 runs are already in" in capsys.readouterr().out
+    assert "3 of 3 runs are already in" in capsys.readouterr().out
     _run(release_args(trials=1, resume=True, epochs=4))  # other arguments: another run
     assert len(leaderboard.read(tmp_path / "saved-trimodal")) == 4
 
 
-def test_saved_weights_reproduce_the_test_logits(release_args, tmp_path, tiny_root):
-    import torch
-    from safetensors.torch import load_file
-
-    from toolkit.data.features import read_feature
-    from toolkit.models import ModelConfig, build_model
-
-    _run(release_args(savemodel=True))
-    folder = _single(tmp_path / "saved-trimodal" / "model", "*")
-    model_json = json.loads((folder / "model.json").read_text())
-    config = ModelConfig(tuple(model_json["feat_dims"]), *model_json["outputs"], "utt", model_json["hyper"])
-    paths = corpus_paths("MER2024", tiny_root)
+def _test_batch(root, features):
+    paths = corpus_paths("MER2024", root)
     names = list(read_labels(paths.label)["test1_corpus"])
-    batch = {
+    return {
         key: torch.from_numpy(np.concatenate([read_feature(paths.features / feature, name) for name in names]))
-        for key, feature in zip(("audios", "texts", "videos"), model_json["features"], strict=True)
+        for key, feature in zip(("audios", "texts", "videos"), features, strict=True)
     }
-    logits = []
-    for fold in range(1, 6):
-        model = build_model("attention", config)
-        model.load_state_dict(load_file(folder / f"fold{fold}.safetensors"))
-        with torch.no_grad():
-            logits.append(model.eval()(batch).emos.numpy())
-    np.testing.assert_allclose(np.mean(logits, axis=0), _outputs(tmp_path / "saved")["test"], rtol=1e-5, atol=1e-6)
+
+
+def test_the_best_run_is_saved_and_reproduces_its_test_logits(release_args, tmp_path, tiny_root):
+    _run(release_args(savemodel=True, trials=3))
+    folder = tmp_path / "saved-trimodal"
+    saved = saved_model.load(_single(folder / "model", "features*"))
+    rows = leaderboard.read_ok(folder)
+    best = max(rows, key=lambda row: (float(row["f1"]), -int(row["trial"])))
+    assert saved.description["args"]["seed"] == int(best["seed"])
+    logits = saved.logits(_test_batch(tiny_root, saved.description["features"]))
+    with np.load(folder / json.loads(best["files"])["test1"]) as test:
+        np.testing.assert_allclose(logits, test["emo_probs"], rtol=1e-4, atol=1e-5)
+
+
+def test_loading_refuses_what_does_not_fit(release_args, tmp_path, tiny_root):
+    _run(release_args(savemodel=True, epochs=1))
+    folder = _single(tmp_path / "saved-trimodal" / "model", "features*")
+    saved = saved_model.load(folder)
+    batch = _test_batch(tiny_root, saved.description["features"])
+    with pytest.raises(UserError, match="texts has width 5, the model was trained on 6"):
+        saved.logits(batch | {"texts": batch["audios"]})
+    with pytest.raises(UserError, match="needs the input texts; given: audios, videos"):
+        saved.logits({key: value for key, value in batch.items() if key != "texts"})
+    with pytest.raises(UserError, match="is no saved model"):
+        saved_model.load(tmp_path)
+    description = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(description | {"feat_dims": [5, 9, 7]}))
+    with pytest.raises(UserError, match=r"fold1.safetensors: these weights do not fit model.json.*text_encoder"):
+        saved_model.load(folder)
+    (folder / "model.json").write_text(json.dumps(description | {"format": 99}))
+    with pytest.raises(UserError, match="format 99, this toolkit reads 1"):
+        saved_model.load(folder)
+    (folder / "model.json").write_text("{half")
+    with pytest.raises(UserError, match="damaged"):
+        saved_model.load(folder)
 
 
 def test_debug_uses_the_first_hundred_samples(release_args, tmp_path, monkeypatch):
-    monkeypatch.setattr("toolkit.train.run.DEBUG_SAMPLES", 12)
+    monkeypatch.setattr("toolkit.train.inputs.DEBUG_SAMPLES", 12)
     _run(release_args(debug=True, epochs=1))
     assert len(_outputs(tmp_path / "saved")["cv names"]) == 12
 
@@ -254,8 +275,6 @@ def test_an_unwritable_output_folder(release_args, tmp_path):
 
 
 def test_a_gpu_that_does_not_exist(release_args, capsys):
-    import torch
-
     index = torch.cuda.device_count() + 3
     _run(release_args(gpu=index, epochs=1))
     assert f"warning: --gpu {index} does not exist" in capsys.readouterr().err
@@ -270,7 +289,7 @@ def _command(arguments):
 def test_user_errors_are_one_line_and_status_2(release_args):
     done = subprocess.run(_command(release_args(model="x")), capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == "error: --model x: unknown; known models: attention\n"
+    assert done.stderr == "error: --model x: unknown; known models: " + ", ".join(MODELS) + "\n"
 
 
 def test_help_needs_no_torch(release_args):
