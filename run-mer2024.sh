@@ -82,6 +82,18 @@ run() { # print a command as it can be typed, then run it; stop with a clear lin
 }
 
 py() { run "$python" "$@"; }
+
+some_failed=0
+clips() { # a command that goes on when single clips fail (exit status 1): so does the step, and ends with 1
+    local status=0
+    { printf '+'; printf ' %q' "$python" "$@"; printf '\n'; } >&2
+    "$python" "$@" || status=$?
+    case $status in
+        0) ;;
+        1) some_failed=1 ;;
+        *) printf 'run-mer2024.sh %s: stopped, exit status %s of: %s\n' "$step" "$status" "$*" >&2; exit "$status" ;;
+    esac
+}
 here=""; [ "$PWD" = "$home" ] || here=$home/ # before script names: steps run in the caller's folder
 
 gpu() { if [ -n "${MER_GPU:-}" ]; then echo "$MER_GPU"; elif nvidia-smi >/dev/null 2>&1; then echo 0; else echo -1; fi; }
@@ -114,7 +126,7 @@ extract() { # extract MODALITY [FEATURE ...] [flags]: run the extraction script 
     commands=$("$python" -m feature_extraction.registry --modality "$modality" --commands ${names[@]+"${names[@]}"}) || exit $?
     while IFS= read -r line; do
         # shellcheck disable=SC2086  # the registry's words hold no blanks
-        py "$here"$line --dataset MER2024 --gpu "$(gpu)" ${flags[@]+"${flags[@]}"} </dev/null
+        clips "$here"$line --dataset MER2024 --gpu "$(gpu)" ${flags[@]+"${flags[@]}"} </dev/null
     done <<<"$commands"
 }
 
@@ -131,13 +143,13 @@ step_models() { "$python" -m feature_extraction.registry "$@"; }
 #                  step 1: raw download -> <D>/mer2024-dataset-process/video, label-6way.npz and 16 kHz audio/
 step_preprocess() {
     local root; root=$(value_of --data_root "" "$@")
-    py -m toolkit.preprocess.mer2024 "$@"
-    py -m toolkit.preprocess.audio --dataset MER2024 ${root:+--data_root "$root"}
+    clips -m toolkit.preprocess.mer2024 "$@"
+    clips -m toolkit.preprocess.audio --dataset MER2024 ${root:+--data_root "$root"}
 }
 
 # faces [--data_root D] [--num_workers N] [--preview N]
 #                  step 2: aligned 112x112 faces -> openface_face/<name>/<name>.npy
-step_faces() { py "${here}feature_extraction/visual/extract_openface.py" --dataset MER2024 --type videoOne "$@"; }
+step_faces() { clips "${here}feature_extraction/visual/extract_openface.py" --dataset MER2024 --type videoOne "$@"; }
 
 # audio [FEATURE ...] [--data_root D] [--feature_level FRAME] ...
 #                  step 3: audio features (default: all whose weights are present) -> features/<feature>_UTT
@@ -163,7 +175,7 @@ step_asr() {
             *) rest+=("$argument") ;;
         esac
     done
-    py "${here}main-asr.py" generate_transcription_files_asr "$process/audio" "$process/transcription-old.csv" \
+    clips "${here}main-asr.py" generate_transcription_files_asr "$process/audio" "$process/transcription-old.csv" \
         --model_dir "$model" --gpu "$(gpu)" ${rest[@]+"${rest[@]}"}
     py "${here}main-asr.py" merge_trans_with_checked "$process/transcription-old.csv" "$checked" \
         "$process/transcription-merge.csv" --column "$column"
@@ -172,6 +184,8 @@ step_asr() {
 # text [FEATURE ...] [--data_root D] [--language chinese|english] ...
 #                  step 6: features of the transcripts
 step_text() { extract text "$@"; }
+
+search=(--trials 50 --seed 1 --resume) # what the training steps do unless flags say otherwise
 
 # unimodal [FEATURE_FOLDER ...] [--data_root D] [--trials 50] ...
 #                  step 7: train on one feature at a time (default: every ...UTT folder), 50 random draws each
@@ -185,8 +199,8 @@ step_unimodal() {
     fi
     [ ${#names[@]} -gt 0 ] || die "no ...UTT folder in $root/mer2024-dataset-process/features; extract features first"
     for feature in "${names[@]}"; do
-        py -u "${here}main-release.py" --model attention --feat_type utt --dataset MER2024 --audio_feature "$feature" \
-            --text_feature "$feature" --video_feature "$feature" --gpu "$(gpu)" --trials 50 ${flags[@]+"${flags[@]}"}
+        clips -u "${here}main-release.py" --model attention --feat_type utt --dataset MER2024 --audio_feature "$feature" \
+            --text_feature "$feature" --video_feature "$feature" --gpu "$(gpu)" "${search[@]}" ${flags[@]+"${flags[@]}"}
     done
 }
 
@@ -196,8 +210,8 @@ step_fusion() {
     split_names "$@"
     [ ${#names[@]} -gt 0 ] || names=(chinese-hubert-large-UTT Baichuan-13B-Base-UTT clip-vit-large-patch14-UTT)
     [ ${#names[@]} -eq 3 ] || die "give three feature folders (audio, text, video) or none"
-    py -u "${here}main-release.py" --model attention --feat_type utt --dataset MER2024 --audio_feature "${names[0]}" \
-        --text_feature "${names[1]}" --video_feature "${names[2]}" --gpu "$(gpu)" --trials 50 ${flags[@]+"${flags[@]}"}
+    clips -u "${here}main-release.py" --model attention --feat_type utt --dataset MER2024 --audio_feature "${names[0]}" \
+        --text_feature "${names[1]}" --video_feature "${names[2]}" --gpu "$(gpu)" "${search[@]}" ${flags[@]+"${flags[@]}"}
 }
 
 # demo [FOLDER]    all steps on the embedded synthetic clips; results go to FOLDER (default demo-output)
@@ -267,3 +281,4 @@ for argument in "$@"; do
 done
 ensure_setup
 "step_$step" "$@"
+[ "$some_failed" -eq 0 ] || die "finished, but some clips or runs failed: they are listed above"

@@ -21,6 +21,14 @@ def positive_int(text: str) -> int:
     return value
 
 
+def count(text: str) -> int:
+    """An argparse type: an integer of at least 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value} is below 0")
+    return value
+
+
 def extraction_parser(description: str | None, batch_size: int = 8) -> argparse.ArgumentParser:
     """A parser with the flags of every extractor; scripts add their own."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -32,7 +40,7 @@ def extraction_parser(description: str | None, batch_size: int = 8) -> argparse.
     parser.add_argument(
         "--batch_size", type=positive_int, default=batch_size, help=f"clips per batch (default {batch_size})"
     )
-    parser.add_argument("--num_workers", type=int, default=0, help="processes that read ahead (default 0)")
+    parser.add_argument("--num_workers", type=count, default=0, help="processes that read ahead (default 0)")
     parser.add_argument("--limit", type=positive_int, help="only the first N clips in name order")
     parser.add_argument("--overwrite", action="store_true", help="extract finished clips again")
     return parser

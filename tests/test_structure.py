@@ -20,6 +20,14 @@ BELOW = {
     "toolkit.dataloader": ("toolkit.data", "toolkit.utils", "toolkit.globals"),
     "toolkit.models": ("toolkit.utils", "toolkit.globals"),
     "toolkit.train": ("toolkit.models", "toolkit.dataloader", "toolkit.data", "toolkit.utils", "toolkit.globals"),
+    "toolkit.report": (
+        "toolkit.train",
+        "toolkit.models",
+        "toolkit.dataloader",
+        "toolkit.data",
+        "toolkit.utils",
+        "toolkit.globals",
+    ),
     "toolkit.preprocess": ("toolkit.data", "toolkit.utils", "toolkit.globals"),
     "feature_extraction": ("toolkit.data", "toolkit.preprocess", "toolkit.utils", "toolkit.globals"),
 }

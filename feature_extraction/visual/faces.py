@@ -37,6 +37,7 @@ def video_samples(folder: Path) -> list[Sample]:
             f"{folder} does not exist; make it with `./run-mer2024.sh preprocess`, or point --data_root there"
         )
     videos = [path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.name[0] != "."]
+    videos = [path for path in videos if path.is_file()]
     samples: dict[str, Sample] = {}
     for path in sorted(videos):
         if path.stem in samples:

@@ -117,6 +117,7 @@ def face_rows(clip: ClipFaces) -> list[Sequence[Any]]:
 
 def _open(path: Path) -> cv2.VideoCapture:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: what is wrong with a file is in our list of failures
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     # The FFmpeg back end by name: others would take a "%" in the file's name for a pattern of image names.
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     if not capture.isOpened():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -98,6 +99,10 @@ def run_jobs(
                 warning = future.result()
             except UserError:
                 raise
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):  # every further job would fail, too
+                    raise
+                report.fail(job.name, error)
             except Exception as error:  # one bad clip must not stop a batch: it is listed with its reason
                 report.fail(job.name, error)
             else:

@@ -74,6 +74,8 @@ def read_emotions(path: Path) -> dict[str, str]:
                 f"{row['name']!r}; allowed: {', '.join(EMOS_MER)}"
             )
         emotions[row["name"]] = emotion
+    if not emotions:
+        raise UserError(f"{path}: no labelled clips in it; at least 5 are needed for 5-fold cross-validation")
     return emotions
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import time
@@ -29,10 +30,18 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield part
         os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(part)):
+            # name the file that was to be written; numpy's short writes have neither a name nor a number
+            raise OSError(error.errno or errno.ENOSPC, f"cannot be written ({_why(error)})", str(path)) from error
         raise
+
+
+def _why(error: OSError) -> str:
+    full = error.errno in (None, errno.ENOSPC, errno.EDQUOT)
+    return "no space left on the disk; make room and run again" if full else error.strerror or str(error)
 
 
 def write_with(path: str | os.PathLike, write: Callable[[IO[bytes]], None]) -> None:

@@ -28,6 +28,6 @@ def resolve_device(gpu: int, strict: bool = False) -> torch.device:
         return torch.device("cuda", gpu)
     found = f"GPUs found: {', '.join(map(str, range(count)))}" if count else "no GPU was found"
     if strict:
-        raise UserError(f"--gpu {gpu} does not exist ({found}); give an index from that list, or -1 for the CPU")
+        raise UserError(f"--gpu {gpu} does not exist ({found}); give -1 for the CPU, or leave out --strict_gpu")
     print(f"warning: --gpu {gpu} does not exist ({found}); using the CPU", file=sys.stderr)
     return torch.device("cpu")

@@ -28,9 +28,21 @@ def run_main(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[
             raise
         print(f"error: {error}", file=sys.stderr)
         status = 2
+    except BrokenPipeError:  # the reader of our output has gone (`... | head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except ModuleNotFoundError as error:
+        if os.environ.get("MER_TRACEBACK") or (error.name or "").split(".")[0] in ("toolkit", "feature_extraction"):
+            raise
+        print(
+            f"error: {sys.executable} has no package {error.name}; run ./run-mer2024.sh setup once and use the Python "
+            "of its environment (.venv/bin/python, or `source .venv/bin/activate`)",
+            file=sys.stderr,
+        )
+        status = 2
     except OSError as error:
         if os.environ.get("MER_TRACEBACK"):
             raise
-        print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         status = 2
     sys.exit(status or 0)
