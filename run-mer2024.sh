@@ -188,7 +188,7 @@ step_text() { extract text "$@"; }
 search=(--trials 50 --seed 1 --resume) # what the training steps do unless flags say otherwise
 
 # unimodal [FEATURE_FOLDER ...] [--data_root D] [--trials 50] ...
-#                  step 7: train on one feature at a time (default: every ...UTT folder), 50 random draws each
+#                  step 7: train on one feature at a time (default: every ...UTT folder), 50 random draws each, resumed
 step_unimodal() {
     local root feature; split_names "$@"
     root=$(value_of --data_root "${MER_DATA_ROOT:-$home}" "$@")
@@ -238,6 +238,7 @@ step_demo() {
     step_fusion whisper-tiny.en-UTT all-MiniLM-L6-v2-langeng-UTT mini-xception-UTT "${data[@]}" "${training[@]}"
     printf '\nResults (synthetic clips: they show that the pipeline works, nothing about science)\n\n'
     py -m toolkit.train.summary --save_root "$out/saved" --output "$out"
+    py -m toolkit.report "$out/saved-unimodal" "$out/saved-trimodal" --output "$out/report.html" --title "MER2024 demo"
     printf '\ndone in %d s; everything is below %s\n' "$((SECONDS - started))" "$out"
 }
 

@@ -19,7 +19,7 @@ from toolkit.utils.progress import progress_bar
 from toolkit.utils.read_files import read_csv, write_csv
 
 COLUMNS = ("name", "sentence")
-SAVE_EVERY = 8  # batches between two writings of the csv: what a killed run loses at most
+SAVE_SECONDS = 10.0  # between two writings of the csv: what a killed run loses at most
 
 
 class Transcriber(Protocol):
@@ -95,7 +95,7 @@ def transcribe_folder(
 ) -> BatchReport:
     """Transcribe every ``<name>.wav`` of `audio_root` into `csv_path`, rows in name order.
 
-    Names that the csv has are skipped unless `overwrite`; the csv is rewritten every few batches and whenever the run
+    Names that the csv has are skipped unless `overwrite`; the csv is rewritten every 10 s and whenever the run
     ends, so it can be stopped and started again. `build` makes the recogniser; it is not called when nothing is to do.
 
     Raises:
@@ -117,12 +117,14 @@ def transcribe_folder(
     recogniser = build() if todo else None
     with progress_bar(len(todo), "transcripts", enabled=progress) as bar:
         try:
-            for number, start in enumerate(range(0, len(todo), batch_size), start=1):
+            saved = time.monotonic()
+            for start in range(0, len(todo), batch_size):
                 batch = todo[start : start + batch_size]
                 rows.update(_transcribe_batch(recogniser, batch, batch_size, report))
                 bar.update(len(batch))
-                if number % SAVE_EVERY == 0:
+                if time.monotonic() - saved >= SAVE_SECONDS:
                     write_csv(csv_path, COLUMNS, sorted(rows.items()))
+                    saved = time.monotonic()
         finally:
             write_csv(csv_path, COLUMNS, sorted(rows.items()))
     report.failures.sort()

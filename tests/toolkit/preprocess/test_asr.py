@@ -83,12 +83,14 @@ def test_an_interrupted_run_is_continued(tmp_path):
     assert read_rows(path)[1] == ["a", "level 0.0"]
 
 
-def test_the_csv_is_on_disk_every_few_batches(tmp_path):
+@pytest.mark.parametrize(("seconds", "expected"), [(0.0, list(range(20))), (3600.0, [0] * 20)])
+def test_the_csv_is_written_as_time_passes(tmp_path, monkeypatch, seconds, expected):
+    monkeypatch.setattr("toolkit.preprocess.asr.SAVE_SECONDS", seconds)
     folder, path = write_wavs(tmp_path / "audio", [f"{i:02d}" for i in range(20)]), tmp_path / "t.csv"
     seen = []
     recogniser = Levels(before=lambda: seen.append(len(read_rows(path)) - 1 if path.exists() else 0))
     transcribe(folder, path, recogniser, batch_size=1)
-    assert seen == [0] * 8 + [8] * 8 + [16] * 4
+    assert seen == expected
     assert len(read_rows(path)) == 21
 
 
