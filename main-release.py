@@ -1,4 +1,4 @@
-"""Train a fusion model with 5-fold cross-validation and write predictions for the test sets.
+r"""Train a fusion model with 5-fold cross-validation and write predictions for the test sets.
 
 One run draws one set of hyper-parameters (toolkit/model-tune.yaml); run it 50 times, or give --trials 50.
 
@@ -16,6 +16,7 @@ What comes out, below <save_root>-{unimodal,bimodal,trimodal}/:
   result/cv_features:...npz             out-of-fold predictions of the training samples
   result/test1_features:...npz          predictions of the test samples (emo_probs = logits, emo_softmax, names)
   result/submission_test1_features:...csv   name,discrete
+  model/features:.../                   with --savemodel: the best run's fold weights
 """
 
 from toolkit.train.arguments import parse

@@ -1,4 +1,4 @@
-"""Audio features of Hugging Face models: features/<model>-UTT (or -FRA).
+r"""Audio features of Hugging Face models: features/<model>-UTT (or -FRA).
 
     python feature_extraction/audio/extract_audio_huggingface.py --dataset MER2024 --feature_level UTTERANCE \
         --model_name whisper-base --gpu 0

@@ -1,4 +1,4 @@
-"""Text features of Hugging Face models: features/<model>-UTT (or -FRA), <model>-langeng-UTT for English transcripts.
+r"""Text features of Hugging Face models: features/<model>-UTT (or -FRA), <model>-langeng-UTT for English transcripts.
 
     python feature_extraction/text/extract_text_huggingface.py --dataset MER2024 --feature_level UTTERANCE \
         --model_name chinese-roberta-wwm-ext --gpu 0

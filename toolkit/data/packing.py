@@ -88,7 +88,9 @@ def _list_files(folder: Path, prefix: str, lines: list[str]) -> list[str]:
                     status = entry.stat()
                 except FileNotFoundError:  # gone since, or a link to nothing: missing, if anybody asks for it
                     continue
-                lines.append(f"{prefix}{name}/{status.st_size}/{status.st_mtime_ns}")
+                # A copy can bring an old time of change along; the inode's own time tells.
+                changed = max(status.st_mtime_ns, status.st_ctime_ns)
+                lines.append(f"{prefix}{name}/{status.st_size}/{changed}")
     return folders
 
 

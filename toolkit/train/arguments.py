@@ -34,7 +34,7 @@ def build_parser(description: str | None) -> argparse.ArgumentParser:
     data.add_argument("--snr_modalities", default="AVT", help="modalities the infix applies to, e.g. A (default AVT)")
     data.add_argument("--save_root", default="./saved", help="results go to <save_root>-<kind>/ (default ./saved)")
     data.add_argument("--debug", action="store_true", help="use the first 100 samples of each split only")
-    data.add_argument("--savemodel", action="store_true", help="save the fold weights of the best run")
+    data.add_argument("--savemodel", action="store_true", help="save the fold weights of this command's best run")
     data.add_argument("--save_iters", type=float, default=1e8, help="accepted for old scripts; has no effect")
 
     features = parser.add_argument_group("features")
@@ -64,6 +64,9 @@ def build_parser(description: str | None) -> argparse.ArgumentParser:
     model.add_argument("--l2", type=float, default=1e-5, help="Adam's weight decay (default 1e-5)")
     model.add_argument("--batch_size", type=int, default=32)
     model.add_argument("--epochs", type=int, default=100)
+    model.add_argument(
+        "--no_shuffle", action="store_true", help="train in file order (the original: CMU*, SIMS*, MELD)"
+    )
     model.add_argument("--num_workers", type=int, default=0, help="threads that read features (default 0)")
     model.add_argument("--print_iters", type=float, default=1e8, help="accepted for old scripts; has no effect")
     model.add_argument("--gpu", type=int, default=0, help="GPU index, -1 = CPU (default 0; CPU when there is none)")

@@ -12,6 +12,7 @@ from toolkit.utils.errors import UserError
 
 SPACE_FILE = Path(__file__).resolve().parent.parent / "model-tune.yaml"
 OPTIMISER_KEYS = ("lr", "grad_clip")
+WHOLE_KEYS = ("rank", "layers", "num_layers", "num_heads", "cpc_layers", "conv1d_kernel_size")
 
 
 def read_space(model: str, hyper_path: str | Path | None = None) -> dict[str, list[Any]]:
@@ -33,11 +34,34 @@ def read_space(model: str, hyper_path: str | Path | None = None) -> dict[str, li
     if unknown:
         raise UserError(f"{hyper_path}: {model} has no {', '.join(unknown)}; it has {', '.join(space)}")
     space |= {key: _as_list(value) for key, value in given.items()}
-    for key in OPTIMISER_KEYS:
-        wrong = [value for value in space[key] if not isinstance(value, (int, float)) or isinstance(value, bool)]
-        if wrong:
-            raise UserError(f"{hyper_path}: {key} {wrong[0]!r} is not a number")
+    for key, values in space.items():
+        problem = next((text for text in (_problem(key, value) for value in values) if text), "")
+        if not values or problem:
+            raise UserError(f"{hyper_path}: {key} {problem or 'has no value'}")
     return space
+
+
+def _problem(key: str, value: Any) -> str:
+    """What is wrong with one value of a hyper-parameter; "" if nothing."""
+    if key == "recurrence":
+        return "" if isinstance(value, str) else f"{value!r} is not a word"
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
+        return f"{value!r} is not a number"
+    whole = key.endswith("_dim") or key in (
+        "rank",
+        "layers",
+        "num_layers",
+        "num_heads",
+        "cpc_layers",
+        "conv1d_kernel_size",
+    )
+    if whole and (value != int(value) or value < 1):
+        return f"{value} is not a whole number of at least 1"
+    if key.endswith("dropout") and not 0 <= value < 1:
+        return f"{value} is not in [0, 1)"
+    if key == "grad_clip":
+        return "" if value == -1 or value > 0 else f"{value} is neither -1 (no clipping) nor above 0"
+    return "" if value >= 0 else f"{value} is below 0"
 
 
 def draw(space: Mapping[str, list[Any]], seed: int) -> dict[str, Any]:

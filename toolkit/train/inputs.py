@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from toolkit.data.dataset import INPUT_KEYS
@@ -58,7 +59,9 @@ def _ranks(args: argparse.Namespace):
     if not args.rank_from:
         return PAPER_RANKS
     folder = Path(args.rank_from)
-    rows = leaderboard.read_ok(folder)
+    dataset = args.dataset or args.train_dataset
+    rows = [row for row in leaderboard.read_ok(folder) if row["dataset"] == dataset and row["phase"] == "search"]
+    rows = [row for row in rows if not json.loads(row["args"])["debug"]]
     if not rows:
-        raise UserError(f"--rank_from {folder}: no finished runs in {folder / leaderboard.FILE_NAME}")
+        raise UserError(f"--rank_from {folder}: no finished runs on {dataset} in {folder / leaderboard.FILE_NAME}")
     return ranks_from_leaderboard(rows, dict(args.feature_modality))

@@ -66,8 +66,8 @@ def append(folder: Path, row: Mapping[str, Any]) -> Path:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
         _check_columns(descriptor, size, path)
-        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"  # a machine that died while appending
-        text = (_csv_line(COLUMNS) if size == 0 else "\n" if torn else "") + line
+        size = _drop_torn_row(descriptor, size)
+        text = (_csv_line(COLUMNS) if size == 0 else "") + line
         try:
             data = text.encode("utf-8")
             if os.write(descriptor, data) != len(data):
@@ -116,8 +116,27 @@ def finished_rows(folder: Path) -> dict[str, dict[str, str]]:
     return rows
 
 
-def _cell(value: Any) -> Any:
-    return json.dumps(value, sort_keys=True, default=str) if isinstance(value, (dict, list, tuple)) else value
+def _drop_torn_row(descriptor: int, size: int) -> int:
+    """Cut off what follows the last line end (a machine died while appending); returns the new size.
+
+    Cells hold no line ends, so every line is a row.
+    """
+    position = size
+    while position > 0:
+        start = max(0, position - 65536)
+        found = os.pread(descriptor, position - start, start).rfind(b"\n")
+        if found >= 0:
+            position = start + found + 1
+            break
+        position = start
+    if position != size:
+        os.ftruncate(descriptor, position)
+    return position
+
+
+def _cell(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, default=str) if isinstance(value, (dict, list, tuple)) else str(value)
+    return " ".join(text.splitlines())
 
 
 def _csv_line(values) -> str:

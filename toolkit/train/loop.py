@@ -73,26 +73,37 @@ def train_fold(
     batch is used.
 
     Raises:
-        FloatingPointError: the loss is not finite (names the epoch).
+        FloatingPointError: the loss is not finite (names the epoch), or no validation output is.
         UserError: there is nothing to learn.
     """
     optimiser = torch.optim.Adam(model.parameters(), lr=optimisation.lr, weight_decay=optimisation.l2, fused=True)
     eval_size = optimisation.batch_size if metric == "loss" else EVAL_BATCH
-    shuffle = np.random.default_rng(order_seed)
+    shuffle = np.random.default_rng(order_seed) if optimisation.shuffle else None
     result, best = FoldResult(), -math.inf
     for epoch in range(1, optimisation.epochs + 1):
-        loss = _train_epoch(model, data, shuffle.permutation(train), optimiser, optimisation)
+        loss = _train_epoch(model, data, epoch_order(train, shuffle), optimiser, optimisation)
         if not math.isfinite(loss):
             raise FloatingPointError(f"the training loss became {loss} in epoch {epoch}")
         predictions = predict(model, data, validation, eval_size)
         scores = score(predictions, data, validation) | {"train_loss": loss}
         result.history.append(scores)
-        if selection_score(metric, scores) > best:
+        if selection_score(metric, scores) > best and _finite(predictions):
             best = selection_score(metric, scores)
             result.best_epoch, result.scores, result.predictions = epoch, scores, predictions
             result.weights = copy.deepcopy(model.state_dict())
         on_epoch(scores)
+    if not result.best_epoch:
+        raise FloatingPointError("no epoch gave finite validation outputs")
     return result
+
+
+def _finite(predictions: Predictions) -> bool:
+    return bool(np.isfinite(predictions.emos).all() and np.isfinite(predictions.vals).all())
+
+
+def epoch_order(train: np.ndarray, shuffle: np.random.Generator | None) -> np.ndarray:
+    """The samples of one epoch in the order of training; without a generator always as they stand."""
+    return train if shuffle is None else shuffle.permutation(train)
 
 
 def _train_epoch(
@@ -136,16 +147,17 @@ def predict(
     """Outputs of `model` in eval mode on the samples `indices` (None = all), in that order."""
     model.eval()
     indices = np.arange(len(data)) if indices is None else indices
-    parts, losses = [], []
+    parts, losses, weights = [], [], []
     for start in range(0, len(indices), batch_size):
         batch = data.batch(indices[start : start + batch_size])
         output = model(batch)
         parts.append((output.emos, output.vals, output.attention))
         losses.append(training_loss(output.emos, output.vals, output.interloss, batch))
+        weights.append(len(output.emos) if batch_size == EVAL_BATCH else 1)
     emos, vals, attention = (
         None if column[0] is None else torch.cat(column).float().cpu().numpy() for column in zip(*parts, strict=True)
     )
-    return Predictions(emos, vals, float(torch.stack(losses).mean()), attention)
+    return Predictions(emos, vals, float(np.average(torch.stack(losses).cpu(), weights=weights)), attention)
 
 
 def score(predictions: Predictions, data: ResidentBatches, indices: np.ndarray) -> dict[str, float]:

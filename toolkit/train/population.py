@@ -19,7 +19,7 @@ import torch
 from toolkit.data.dataset import ResidentBatches
 from toolkit.models import ModelConfig, build_model
 from toolkit.train.input_dropout import DroppedInputs
-from toolkit.train.loop import FoldResult, Predictions, require_learnable
+from toolkit.train.loop import FoldResult, Predictions, epoch_order, require_learnable
 from toolkit.train.scoring import score_members
 from toolkit.train.settings import Optimisation, Trial
 from toolkit.train.stack import ModelStack, StackedAdam, StackedMasks
@@ -75,7 +75,10 @@ class _Population:
         rates = [member.optimisation.lr for member in members]
         self.adam = StackedAdam(self.stack, rates, common.l2, [member.optimisation.grad_clip for member in members])
         self.batch_size = common.batch_size
-        self.shuffles = [np.random.default_rng(member.trial.stream("order", member.fold)) for member in members]
+        self.shuffles = [
+            np.random.default_rng(member.trial.stream("order", member.fold)) if common.shuffle else None
+            for member in members
+        ]
         self.validation = torch.from_numpy(np.stack([member.validation for member in members])).to(self.device)
         count = len(members)
         self.best_score = np.full(count, -np.inf)
@@ -88,7 +91,7 @@ class _Population:
 
     def train_epoch(self) -> None:
         """One pass of every member over its own training samples in its own order."""
-        orders = [shuffle.permutation(m.train) for shuffle, m in zip(self.shuffles, self.members, strict=True)]
+        orders = [epoch_order(m.train, shuffle) for shuffle, m in zip(self.shuffles, self.members, strict=True)]
         index = torch.from_numpy(np.stack(orders)).to(self.device)  # M, samples
         losses = []
         for start in range(0, index.shape[1], self.batch_size):
@@ -110,7 +113,8 @@ class _Population:
         scores |= {"loss": losses.cpu().numpy().astype(np.float64), "train_loss": self.train_loss}
         self.history.append(scores)
         selected = np.asarray(selection_score(self.metric, scores))
-        improved = (selected > self.best_score) & self.alive
+        finite = (emos.flatten(1).isfinite().all(dim=1) & vals.flatten(1).isfinite().all(dim=1)).cpu().numpy()
+        improved = (selected > self.best_score) & self.alive & finite
         self.best_score[improved] = selected[improved]
         self.best_epoch[improved] = epoch
         if self.best_outputs is None:
@@ -154,7 +158,7 @@ class _Population:
         rows = max(16, EVAL_BYTES // per_sample)
         if self.metric == "loss":  # own losses depend on the batch: as the reference evaluates them
             rows = self.batch_size
-        parts, losses = [], []
+        parts, losses, sizes = [], [], []
         for start in range(0, total, rows):
             if shared:
                 positions = torch.arange(start, min(total, start + rows), device=self.device)
@@ -163,7 +167,16 @@ class _Population:
             *outputs, loss = self.stack.outputs(data.gather(positions), shared, params)
             parts.append(outputs)
             losses.append(loss)
-        return [torch.cat(column, dim=1) for column in zip(*parts, strict=True)], torch.stack(losses).mean(dim=0)
+            sizes.append(positions.shape[-1])
+        weights = None if self.metric == "loss" else torch.tensor(sizes, dtype=torch.float32, device=self.device)
+        return [torch.cat(column, dim=1) for column in zip(*parts, strict=True)], _mean(torch.stack(losses), weights)
+
+
+def _mean(losses: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    """Mean over chunks ``(chunks, M)`` -> ``(M,)``, by the chunks' sizes unless `weights` is None."""
+    if weights is None:
+        return losses.mean(dim=0)
+    return (losses * (weights / weights.sum()).unsqueeze(1)).sum(dim=0)
 
 
 def _initial_model(member: Member) -> torch.nn.Module:

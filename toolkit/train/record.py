@@ -7,14 +7,14 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from toolkit.data.dataset import FusionDataset
+from toolkit.dataloader.loading import RunData
 from toolkit.train.crossval import TrainingData
 from toolkit.train.settings import Trial
 from toolkit.train.trainer import Outcome
@@ -22,14 +22,15 @@ from toolkit.train.trainer import Outcome
 # Arguments that decide a run's result, beside its data, seed and hyper-parameters.
 _DECISIVE = (
     "dataset train_dataset test_dataset train_snr test_snr snr_modalities feat_type feat_scale fusion_topn "
-    "fusion_modality model l2 batch_size epochs debug trainer"
+    "fusion_modality model l2 batch_size epochs debug trainer no_shuffle"
 ).split()
 
 
-def data_fingerprint(datasets: Iterable[FusionDataset]) -> str:
-    """A hash of names, targets and features: the same data elsewhere has the same, other content another."""
+def data_fingerprint(loaded: RunData) -> str:
+    """A hash of names, splits, targets and features: the same data elsewhere has the same, other content another."""
     digest = hashlib.sha1(usedforsecurity=False)
-    for dataset in datasets:
+    digest.update(json.dumps([loaded.validation, list(loaded.tests)]).encode())
+    for dataset in (loaded.train, *loaded.tests.values()):
         digest.update(json.dumps([dataset.names, dataset.keys]).encode())
         digest.update(np.ascontiguousarray(dataset.emos))
         digest.update(np.ascontiguousarray(dataset.vals))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from toolkit.utils import atomic
 from toolkit.utils.errors import UserError
 from toolkit.utils.read_files import write_csv
 
+LONGEST_SUFFIX = 165  # bytes; leaves room for "submission_test1_", scores, time and ending
 MODALITY_FOLDERS = {1: "unimodal", 2: "bimodal", 3: "trimodal"}
 
 
@@ -50,16 +52,22 @@ def prepare_folder(folder: Path) -> Path:
 
 
 def file_suffix(args: argparse.Namespace, features: Sequence[str]) -> str:
-    """The part of a results file's name that says what was run (SPEC 6)."""
-    name = f"features:{'+'.join(features)}_dataset:{args.dataset}"
-    name += f"_model:{args.model}+{args.feat_type}+{args.e2e_name}"
+    """The part of a results file's name that says what was run (SPEC 6).
+
+    More features than a file's name can hold (255 bytes) are given by number and hash; the leaderboard lists them.
+    """
+    listed = "+".join(features)
+    name = f"_dataset:{args.dataset}_model:{args.model}+{args.feat_type}+{args.e2e_name}"
     if args.train_dataset:
         name += f"_train:{args.train_dataset}_test:{args.test_dataset}"
-    if args.train_snr:
+    if args.train_snr or args.test_snr:
         name += f"_trainsnr:{args.train_snr}_testsnr:{args.test_snr}"
     if args.fusion_topn:
         name += f"_fusiontopn:{args.fusion_topn}_modality:{args.fusion_modality}"
-    return name
+    if len(f"features:{listed}{name}".encode()) > LONGEST_SUFFIX:
+        digest = hashlib.sha1(listed.encode(), usedforsecurity=False).hexdigest()[:8]
+        listed = f"{len(features)}features-{digest}"
+    return f"features:{listed}{name}"
 
 
 def test_scores(predictions: Predictions, samples: FusionDataset) -> dict[str, float]:
@@ -75,7 +83,7 @@ def test_scores(predictions: Predictions, samples: FusionDataset) -> dict[str, f
 
 def score_suffix(scores: Mapping[str, float]) -> str:
     """``_f1:0.1234_acc:0.1234[_val:0.1234]`` (val = valence MSE)."""
-    text = f"_f1:{scores.get('f1', 0):.4f}_acc:{scores.get('acc', 0):.4f}"
+    text = "".join(f"_{key}:{scores[key]:.4f}" for key in ("f1", "acc") if key in scores)
     return text + (f"_val:{scores['mse']:.4f}" if "mse" in scores else "")
 
 
@@ -149,9 +157,7 @@ def _save_npz(
     try:
         atomic.write_with(path, lambda file: np.savez_compressed(file, **arrays))
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); make room, then continue with --resume"
-        ) from error
+        raise UserError(f"{path}: {error.strerror}; continue with --seed {args.seed} --resume") from error
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

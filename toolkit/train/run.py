@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,9 +105,10 @@ class _Search:
         self.data = TrainingData(
             loaded.corpus, loaded.train, loaded.tests, resident, resident_tests, loaded.folds, args.feat_type
         )
-        self.fingerprint = data_fingerprint([loaded.train, *loaded.tests.values()])
+        self.fingerprint = data_fingerprint(loaded)
         self.finished = leaderboard.finished_rows(folder) if args.resume else {}
         self.best: _Best | None = None
+        self.saved: Path | None = None
         self.repeats: list[dict[str, float]] = []
         self.failed = 0
         self.done = 0
@@ -119,19 +122,36 @@ class _Search:
         known = sum(row is not None for row in rows.values())
         if known:
             print(f"{known} of {len(trials)} runs are already in {self.folder / leaderboard.FILE_NAME}")
-        groups = plan(trials, self.data, self.args.batch_size, self.args.trainer, self.args.memory_gb)
-        groups = [group for group in groups if any(rows[trial.number] is None for trial in group)]
-        folds = len(self.data.folds(0))
-        total = sum(len(group) for group in groups) * folds * self.args.epochs
-        with progress_bar(total, "training", unit="epoch", enabled=bool(total)) as bar:
+        missing = [trial for trial in trials if rows[trial.number] is None]
+        if not missing:
+            return
+        groups = plan(missing, self.data, self.args.batch_size, self.args.trainer, self.args.memory_gb)
+        total = len(missing) * len(self.data.folds(0)) * self.args.epochs
+        with progress_bar(total, "training", unit="epoch") as bar:
             for group in groups:
-                for outcome in self._outcomes(group, bar):
-                    if rows[outcome.trial.number] is None:
-                        bar.clear()
-                        self._save(outcome)
+                for outcome in self._outcomes(self._still_missing(group, bar), bar):
+                    bar.clear()
+                    self._save(outcome)
+
+    def _still_missing(self, group: list[Trial], bar: Any) -> list[Trial]:
+        """With --resume: the trials of `group` that no other process has finished in the meantime."""
+        if not self.args.resume:
+            return group
+        finished = leaderboard.finished_rows(self.folder)
+        missing = []
+        for trial in group:
+            row = finished.get(self._identity(trial))
+            if row is None:
+                missing.append(trial)
+            else:
+                self._note_row(trial, row)
+                bar.update(len(self.data.folds(0)) * self.args.epochs)
+        return missing
 
     def _outcomes(self, group: Sequence[Trial], bar: Any) -> Iterator[Outcome]:
         args = self.args
+        if not group:
+            return iter(())
         return run_group(group, self.data, self._optimisation, args.trainer, args.memory_gb, self._reporter(bar))
 
     def report(self) -> None:
@@ -164,6 +184,7 @@ class _Search:
             grad_clip=float(trial.hyper["grad_clip"]),
             batch_size=self.args.batch_size,
             epochs=self.args.epochs,
+            shuffle=not self.args.no_shuffle,
         )
 
     def _reporter(self, bar: Any) -> Callable[[int, float], None]:
@@ -202,32 +223,34 @@ class _Search:
         """Make sure that the best run's weights are saved; a run of an earlier process is trained once more for it."""
         if self.best is None or self.best.result is not None:
             return  # nothing succeeded, or it was saved when it became the best
-        trial, path = self.best.trial, self._model_folder()
+        trial, path = self.best.trial, self._model_folder(self.best.trial)
         if path.exists():
-            described = saved_model.load(path).description["args"]
-            if described["seed"] == trial.seed and described["data_fingerprint"] == self.fingerprint:
-                return
+            return
         print(f"training {_named(trial)} again to save its weights")
         with progress_bar(0, "training", unit="epoch", enabled=False) as bar:
             outcome = next(iter(self._outcomes([trial], bar)))
         if outcome.result is not None:
             self._write_model(trial, outcome.result, {})
 
-    def _model_folder(self) -> Path:
-        return self.folder / "model" / results.file_suffix(self.args, self.features)
+    def _model_folder(self, trial: Trial) -> Path:
+        name = f"{results.file_suffix(self.args, self.features)}_{self._identity(trial)[:8]}"
+        return self.folder / "model" / name
 
     def _write_model(self, trial: Trial, result: RunResult, files: dict[str, Path]) -> None:
         saved = saved_args(self.args, trial, self.data)
-        saved.data_fingerprint = self.fingerprint
-        path = self._model_folder()
-        files["model"] = saved_model.save(path, saved, self.loaded.features, self.loaded.corpus, result)
+        saved.run_id = self._identity(trial)
+        path = saved_model.save(self._model_folder(trial), saved, self.loaded.features, self.loaded.corpus, result)
+        if self.saved is not None and self.saved != path:
+            shutil.rmtree(self.saved, ignore_errors=True)  # a better run has been found since
+        files["model"] = self.saved = path
 
     def _note_row(self, trial: Trial, row: dict[str, str]) -> None:
         if row["status"] != "ok":
             self.failed += 1
             return
         scores = {key: float(row[key]) for key in ("f1", "acc", "mse", "loss") if row[key]}
-        self._note(trial, float(selection_score(self.loaded.corpus.metric, scores)), scores)
+        files = {name: self.folder / path for name, path in json.loads(row["files"]).items()}
+        self._note(trial, float(selection_score(self.loaded.corpus.metric, scores)), scores, files=files)
 
     def _note(self, trial: Trial, score: float, scores: dict[str, float], result=None, files=None) -> None:
         self.done += 1

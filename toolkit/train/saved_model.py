@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,10 @@ def save(folder: Path, record: argparse.Namespace, features: Sequence[str], corp
     """Write ``{fold1..foldN.safetensors, model.json}`` into `folder`, replacing what is there; whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     atomic.remove_orphans(folder.parent)
-    part, old = (folder.with_name(f".{folder.name[:60]}.{kind}.{os.getpid()}.part") for kind in ("new", "old"))
+    part, old = (
+        folder.with_name(f".{kind}-{zlib.crc32(folder.name.encode()):08x}.{os.getpid()}.part")
+        for kind in ("new", "old")
+    )
     try:
         part.mkdir()
         for number, fold in enumerate(result.folds, start=1):

@@ -18,6 +18,7 @@ class Optimisation:
     grad_clip: float
     batch_size: int
     epochs: int
+    shuffle: bool = True
 
 
 @dataclass(frozen=True)

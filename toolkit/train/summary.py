@@ -25,6 +25,10 @@ from toolkit.utils.errors import UserError, run_main
 from toolkit.utils.metric import emotion_scores
 from toolkit.utils.read_files import write_csv
 
+KINDS = frozenset("cross noise multitop others unimodal bimodal trimodal".split())  # parts of a run folder's name
+# Arguments that make runs different experiments, never trials of one search.
+SETTINGS = "train_snr test_snr snr_modalities fusion_topn fusion_modality epochs batch_size l2 debug".split()
+
 
 def collect(save_root: str) -> list[dict[str, Any]]:
     """Rows of every ``<save_root>-*/leaderboard.csv``, each with its "folder"; sorted by f1, best first.
@@ -35,7 +39,9 @@ def collect(save_root: str) -> list[dict[str, Any]]:
     root = Path(save_root)
     rows = []
     for board in sorted(root.parent.glob(f"{root.name}-*/{leaderboard.FILE_NAME}")):
-        rows += [row | {"folder": board.parent} for row in leaderboard.read_ok(board.parent)]
+        if set(board.parent.name.removeprefix(f"{root.name}-").split("-")) <= KINDS:
+            rows += [row | {"folder": board.parent} for row in leaderboard.read_ok(board.parent)]
+    rows = list({(row["folder"], row["run_id"]): row for row in rows}.values())
     if not rows:
         raise UserError(f"no leaderboard below {root}-*; train first, or give the --save_root of the training")
     return sorted(rows, key=lambda row: (-float(row["f1"] or 0), row["run_id"]))
@@ -45,7 +51,11 @@ def best_of_each(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The best row of each combination of data, model and features; "trials" = the number of runs it is the best of."""
     groups: dict[tuple, list[dict[str, Any]]] = {}
     for row in rows:
+        if row["phase"] != "search":
+            continue
+        args = json.loads(row["args"])
         key = tuple(row[name] for name in ("dataset", "model", "feat_type", "features"))
+        key += tuple(str(args.get(name)) for name in SETTINGS)
         groups.setdefault(key, []).append(row)
     return [group[0] | {"trials": len(group)} for group in groups.values()]
 
@@ -121,8 +131,8 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
     table = [("FEATURES", "MODEL", "TYPE", "TRIALS", "CV F1 (folds: mean +- std)", "CV ACC")]
     for row in rows:
         folds = np.array(json.loads(row["fold_f1"]))
-        f1 = f"{float(row['f1']):.4f} +- {folds.std():.4f}"
-        acc = f"{float(row['acc']):.4f}"
+        f1 = f"{float(row['f1']):.4f} +- {folds.std():.4f}" if row["f1"] else "-"
+        acc = f"{float(row['acc']):.4f}" if row["acc"] else "-"
         table.append((feature_label(row), row["model"], row["feat_type"], str(row["trials"]), f1, acc))
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     for line in table:

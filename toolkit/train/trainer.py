@@ -156,4 +156,6 @@ def _trial_result(
         broken = next((epoch for epoch, loss in enumerate(losses, start=1) if not np.isfinite(loss)), None)
         if broken is not None:
             return f"fold {number + 1}: the training loss became {losses[broken - 1]} in epoch {broken}"
+        if not fold.best_epoch:
+            return f"fold {number + 1}: no epoch gave finite validation outputs"
     return combine(trial, data, pairs, [fold for fold, _ in parts], [outputs for _, outputs in parts])

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -81,7 +82,10 @@ def remove_orphans(folder: str | os.PathLike) -> int:
                 continue
             with contextlib.suppress(OSError):
                 if not _alive(int(match["pid"])) or time.time() - entry.stat().st_mtime > _ORPHAN_AGE:
-                    os.unlink(entry.path)
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path)
+                    else:
+                        os.unlink(entry.path)
                     removed += 1
     return removed
 

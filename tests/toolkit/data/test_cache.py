@@ -119,12 +119,25 @@ def test_a_listing_waits_until_later_changes_show(root, monkeypatch):
     _fill(root / "a-UTT", total=2)
     slept = []
     monkeypatch.setattr("toolkit.data.packing.time.sleep", slept.append)
-    now = time.time()
-    monkeypatch.setattr("toolkit.data.packing.time.time", lambda: now)
-    for age, waits in ((3600, []), (0.001, [0.02])):
+    for age, waits in ((3600, []), (0, [0.02])):
         for path in (root / "a-UTT").iterdir():
-            os.utime(path, (now - age, now - age))
+            os.utime(path)
+        now = time.time() + age
+        monkeypatch.setattr("toolkit.data.packing.time.time", lambda now=now: now)
         assert settled_listing(root / "a-UTT") == scan_folder(root / "a-UTT") and slept == waits
+        monkeypatch.undo()
+        monkeypatch.setattr("toolkit.data.packing.time.sleep", slept.append)
+
+
+def test_a_copy_that_brings_its_old_time_along_is_noticed(root):
+    """Same name, size and time of change (`cp -p`, `rsync -t`): the inode's own time tells."""
+    names = _fill(root / "a-UTT", total=2)
+    _read([root / "a-UTT"], names, keys=("audios",))
+    target = root / "a-UTT" / f"{names[0]}.npy"
+    before = target.stat()
+    np.save(target, np.array([7, 8, 9], np.float32))
+    os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert _read([root / "a-UTT"], names, keys=("audios",)).inputs[0][0].tolist() == [7, 8, 9]
 
 
 def test_a_changed_frame_in_a_folder_of_frames(root):

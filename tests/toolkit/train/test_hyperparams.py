@@ -59,3 +59,29 @@ def test_a_bad_hyper_path_is_named(tmp_path, text, message):
         read_space("attention", tmp_path / "h.yaml")
     with pytest.raises(UserError, match="does not exist"):
         read_space("attention", tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hidden_dim: []\n", "hidden_dim has no value"),
+        ("hidden_dim: 0\n", "hidden_dim 0 is not a whole number of at least 1"),
+        ("hidden_dim: abc\n", "hidden_dim 'abc' is not a number"),
+        ("hidden_dim: [[64]]\n", r"hidden_dim \[64\] is not a number"),
+        ("dropout: 1.0\n", r"dropout 1.0 is not in \[0, 1\)"),
+        ("dropout: {a: 1}\n", "is not a number"),
+        ("lr: -1\n", "lr -1 is below 0"),
+        ("grad_clip: -0.5\n", "grad_clip -0.5 is neither -1"),
+    ],
+)
+def test_impossible_values_are_named(tmp_path, text, message):
+    (tmp_path / "h.yaml").write_text(text)
+    with pytest.raises(UserError, match=f"h.yaml: {message}" if "{" not in text else message):
+        read_space("attention", tmp_path / "h.yaml")
+
+
+def test_mctn_can_be_told_its_recurrence(tmp_path):
+    (tmp_path / "h.yaml").write_text("recurrence: time\n")
+    with pytest.raises(UserError, match="attention has no recurrence"):
+        read_space("attention", tmp_path / "h.yaml")
+    assert read_space("mctn", tmp_path / "h.yaml")["recurrence"] == ["time"]

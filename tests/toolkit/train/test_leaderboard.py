@@ -72,3 +72,15 @@ def test_a_leaderboard_of_another_version_is_left_alone(tmp_path):
     with pytest.raises(UserError, match="leaderboard.csv has other columns"):
         leaderboard.append(tmp_path, ROW)
     assert (tmp_path / "leaderboard.csv").read_text() == "a,b\n1,2\n"
+
+
+def test_a_row_torn_anywhere_loses_nothing_else(tmp_path):
+    leaderboard.append(tmp_path, ROW)
+    leaderboard.append(tmp_path, ROW | {"run_id": "torn", "note": 'a "quoted", note\nin two lines'})
+    path = tmp_path / "leaderboard.csv"
+    whole = path.read_bytes()
+    second = whole[:-1].rfind(b"\n") + 1
+    for cut in range(second + 1, len(whole)):
+        path.write_bytes(whole[:cut])
+        leaderboard.append(tmp_path, ROW | {"run_id": "next"})
+        assert [row["run_id"] for row in leaderboard.read(tmp_path)] == ["x", "next"], cut

@@ -180,3 +180,50 @@ def test_a_class_absent_from_folds_still_scores(tmp_path):
     write_labels(path, labels)
     assert _release(tmp_path / "data", tmp_path, dataset="MER2023") == 0
     assert 0 <= float(leaderboard.read_ok(tmp_path / "saved-trimodal")[0]["f1"]) <= 1
+
+
+def test_another_split_of_the_same_samples_is_another_run(tmp_path):
+    from toolkit.data.labels import read_labels
+
+    make_corpus(tmp_path / "data", "CMUMOSI")
+    _release(tmp_path / "data", tmp_path, dataset="CMUMOSI")
+    path = corpus_paths("CMUMOSI", tmp_path / "data").label
+    labels = read_labels(path)
+    train, val = list(labels["train_corpus"].items()), list(labels["val_corpus"].items())
+    moved = {"train_corpus": dict(train[:-5]), "val_corpus": dict(train[-5:] + val)}
+    write_labels(path, labels | moved)
+    _release(tmp_path / "data", tmp_path, dataset="CMUMOSI")
+    ids = [row["run_id"] for row in leaderboard.read_ok(tmp_path / "saved-trimodal")]
+    assert ids[0] != ids[1]
+
+
+def test_summary_keeps_experiments_apart_and_copes_with_missing_scores(tmp_path, capsys):
+    from toolkit.train.summary import best_of_each, collect, summarise
+
+    make_corpus(tmp_path / "data", "MER2023")
+    make_corpus(tmp_path / "data", "MER2023_UNLABEL")
+    _release(tmp_path / "data", tmp_path, dataset="MER2023", repeat_best=2, trials=2)
+    _release(tmp_path / "data", tmp_path, dataset="MER2023", epochs=1)
+    hyper = tmp_path / "h.yaml"
+    hyper.write_text("recon_weight: 0.2\nhidden_dim: 64\n")
+    _release(tmp_path / "data", tmp_path, dataset="MER2023_UNLABEL", model="misa", hyper_path=hyper)
+    best = best_of_each(collect(str(tmp_path / "saved")))
+    assert sorted((row["dataset"], row["trials"]) for row in best) == [
+        ("MER2023", 1), ("MER2023", 2), ("MER2023_UNLABEL", 1),
+    ]  # fmt: skip
+    summarise(str(tmp_path / "saved"), tmp_path / "out")
+    assert "misa" in capsys.readouterr().out
+
+
+def test_ranks_come_from_the_runs_of_the_same_corpus(tmp_path):
+    from toolkit.train.inputs import _ranks
+
+    for number, (dataset, feature, f1) in enumerate(
+        [("MER2023", "a1-UTT", "0.5"), ("MER2023", "a2-UTT", "0.4"), ("CMUMOSI", "a2-UTT", "0.8")]
+    ):
+        row = {"run_id": number, "status": "ok", "phase": "search", "dataset": dataset, "feat_type": "utt", "f1": f1}
+        row |= {"audio": feature, "text": feature, "video": feature, "args": {"debug": False}, "files": {}}
+        leaderboard.append(tmp_path, row)
+    args = parse(["--model", "attention_topn", "--feat_type", "utt", "--dataset", "MER2023", "--fusion_topn", "1",
+                  "--rank_from", str(tmp_path), "--feature_modality", "a1=A,a2=A"], None)  # fmt: skip
+    assert _ranks(args).audio == ("a2", "a1")

@@ -137,6 +137,65 @@ def test_a_full_disk_names_the_file_and_keeps_the_leaderboard(release_args, tmp_
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(results.atomic, "write_with", full)
-    with pytest.raises(UserError, match=r"test1_features.*npz: cannot be written \(No space left on device\)"):
+    with pytest.raises(
+        UserError, match=r"test1_features.*npz: No space left on device; continue with --seed 9 --resume"
+    ):
         _run(release_args(seed=9))
     assert (tmp_path / "saved-trimodal" / "leaderboard.csv").read_bytes() == before
+
+
+def test_long_feature_lists_fit_into_a_file_name(release_args, tmp_path):
+    import argparse
+
+    from toolkit.train.results import file_suffix
+
+    args = argparse.Namespace(**vars(parse(release_args(), None)) | {"fusion_topn": 6, "fusion_modality": "AVT"})
+    features = [f"chinese-some-quite-long-model-name-{number}-large-UTT" for number in range(18)]
+    suffix = file_suffix(args, features)
+    longest = f"submission_test1_{suffix}_f1:0.1234_acc:0.1234_val:0.1234_1795361755.509872.npz"
+    assert suffix.startswith("features:18features-") and len(longest) <= 255
+    assert suffix != file_suffix(args, features[::-1])
+    assert file_suffix(args, ["a-UTT", "b-UTT"]).startswith(
+        "features:a-UTT+b-UTT_dataset:MER2024_model:attention+utt+None_"
+    )
+
+
+@pytest.mark.parametrize("trainer", ["population", "loop"])
+def test_no_shuffle_is_another_run_and_keeps_the_order(release_args, tmp_path, trainer):
+    for name, changes in (("a", {"no_shuffle": True}), ("b", {"no_shuffle": True}), ("c", {})):
+        _run(release_args(save_root=tmp_path / name, trainer=trainer, **changes))
+    a, b, c = (leaderboard.read_ok(tmp_path / f"{name}-trimodal")[0] for name in "abc")
+    assert a["run_id"] == b["run_id"] != c["run_id"]
+    assert a["fold_f1"] == b["fold_f1"]
+
+
+@pytest.mark.parametrize("trainer", ["population", "loop"])
+def test_weights_that_break_in_the_last_step_fail_the_trial(release_args, tmp_path, trainer):
+    status = _run(release_args(lr=1e30, epochs=1, batch_size=64, trainer=trainer))
+    row = leaderboard.read(tmp_path / "saved-trimodal")[0]
+    assert status == 1 and row["status"] == "failed" and "no epoch gave finite validation outputs" in row["note"]
+
+
+def test_a_better_epoch_setting_saves_its_own_model(release_args, tmp_path):
+    from toolkit.train import saved_model
+
+    _run(release_args(epochs=1, savemodel=True))
+    _run(release_args(epochs=3))
+    _run(release_args(epochs=3, savemodel=True, resume=True))
+    folders = sorted((tmp_path / "saved-trimodal" / "model").iterdir())
+    epochs = sorted(saved_model.load(folder).description["args"]["epochs"] for folder in folders)
+    assert epochs == [1, 3]
+
+
+def test_only_missing_trials_are_trained(release_args, tmp_path, monkeypatch):
+    _run(release_args(trials=3, resume=True))
+    trained = []
+    real = run.run_group
+
+    def counted(group, *rest):
+        trained.extend(trial.number for trial in group)
+        return real(group, *rest)
+
+    monkeypatch.setattr(run, "run_group", counted)
+    _run(release_args(trials=5, resume=True))
+    assert sorted(trained) == [3, 4]
