@@ -46,7 +46,7 @@ def embedded_tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         except UserError as error:
             missing.append(str(error))
     if missing:
-        pytest.skip("; ".join(missing))
+        pytest.fail("; ".join(missing))
     tools = tmp_path_factory.mktemp("tools")
     for model in EMBEDDED_MODELS:
         install(model, tools)

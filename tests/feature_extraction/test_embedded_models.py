@@ -19,7 +19,6 @@ from feature_extraction.embedded_models import EMBEDDED_MODELS, EmbeddedModel, i
 from feature_extraction.whisper_conversion import whisper_weights
 from toolkit.utils.errors import UserError
 
-SPEECH = "The train to the city leaves at noon. We usually have lunch at the small cafe."
 CODES = {"float32": 0, "int8": 1, "int16": 2, "int32": 3, "float16": 4}
 
 
@@ -267,21 +266,23 @@ def test_converted_tokenizer_counts_whisper_tokens(embedded_tools):
 
 
 def test_converted_whisper_understands_speech(embedded_tools, tmp_path):
-    espeak = shutil.which("espeak-ng")
-    if espeak is None:
-        pytest.skip("espeak-ng is not installed: no speech to recognise")
+    """A committed demo clip, through transformers' own generate(); the truth is demo/sources.csv."""
     import torch
     from transformers import AutoFeatureExtractor, AutoTokenizer, WhisperForConditionalGeneration
 
     from feature_extraction.audio.wav_reader import read_wav
     from feature_extraction.huggingface_folder import load_model
+    from toolkit.preprocess.media import extract_audio_16k
+    from toolkit.utils.read_files import read_csv
 
-    wav = tmp_path / "speech.wav"
-    subprocess.run([espeak, "-v", "en-us", "-w", str(wav), SPEECH], check=True)
+    demo = Path(__file__).resolve().parents[2] / "demo"
+    truth = {row["name"]: row["sentence"] for row in read_csv(demo / "sources.csv")}["sample_00000001"]
+    (clip,) = demo.glob("mer2024-dataset/*/sample_00000001.mp4")
+    extract_audio_16k(clip, tmp_path / "speech.wav")
     folder = embedded_tools / "transformers/whisper-tiny.en"
     model = load_model(WhisperForConditionalGeneration, folder, torch.device("cpu"))
     front_end = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    log_mel = front_end(read_wav(wav), sampling_rate=16000, return_tensors="pt").input_features
+    log_mel = front_end(read_wav(tmp_path / "speech.wav"), sampling_rate=16000, return_tensors="pt").input_features
     words = tokenizer.decode(model.generate(log_mel)[0], skip_special_tokens=True)
-    assert words.strip() == SPEECH
+    assert words.strip() == truth == "My office is on the second floor."

@@ -6,6 +6,7 @@ gives updates a memory through two gates. The last hidden states and the memory 
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 
 import torch
@@ -17,7 +18,7 @@ from toolkit.models.frames import aligned_frames, run_cell
 from toolkit.models.heads import fusion_output, output_heads
 
 
-class MemoryFusion(nn.Module):
+class MemoryFusion(nn.Module, abc.ABC):
     """Hyper-parameters: ``hidden_dim`` (H), ``mem_dim`` (M), ``dropout`` (inside every two-layer network).
 
     The attended frames do not depend on the memory, so they are computed for all frames at once; only the memory's
@@ -39,9 +40,9 @@ class MemoryFusion(nn.Module):
         self.fc_out_1, self.fc_out_2 = output_heads(hidden // 2, config)
         self.dropout = Dropout(config.hyper["dropout"])
 
+    @abc.abstractmethod
     def attend(self, hiddens: Sequence[torch.Tensor], cells: Sequence[torch.Tensor]) -> torch.Tensor:
         """Attended frames ``(B, T, attended_dim)`` from the LSTMs' states of text, audio, video, each ``(B, T, H)``."""
-        raise NotImplementedError
 
     def summary(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Last hidden states of text, audio, video and the last memory: ``(B, 3H + M)``."""

