@@ -12,27 +12,21 @@ import os
 import shutil
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from toolkit.data.features import read_feature
-from toolkit.data.packing import (
-    HEADER_BYTES,
-    MAGIC,
-    TRAILER,
-    Listing,
-    npy_header,
-    scan_folder,
-    settled_listing,
-    write_packed,
-)
+from toolkit.data.listing import fingerprints, scan_folder, settled_listing
+from toolkit.data.packing import HEADER_BYTES, MAGIC, TRAILER, npy_header, write_packed
 from toolkit.utils import atomic
 from toolkit.utils.progress import progress_bar
 
 WORTH_PACKING = 50  # a folder is packed when at least 1 sample in 50 is asked for
+WORTH_CHILDREN = 2000  # samples from which folders are listed by child processes, which take 20 ms to start
 
 
 class PlainFolder:
@@ -168,33 +162,40 @@ class FeatureStore:
         self._open: dict[Path, PackedFolder] = {}
         self._unpackable: set[Path] = set()  # places where one attempt has failed: not tried for every split again
 
-    def open(self, folders: Sequence[Path], names: Sequence[str]) -> list[PackedFolder | PlainFolder]:
-        """The reader of each folder for the samples `names` (at least one).
+    def readers(self, folders: Sequence[Path], names: Sequence[str]) -> Iterator[PackedFolder | PlainFolder]:
+        """The reader of each folder for the samples `names` (at least one), one after the other.
+
+        While the caller reads from one folder, the next ones are checked for changes.
 
         Raises:
             UserError: without a cache, the first sample cannot be read.
         """
         new = [folder for folder in dict.fromkeys(folders) if folder not in self._open] if self._packed else []
-        with ThreadPoolExecutor(2) as pool:  # asking for the times of 25,000 files is most of a warm read
-            listings = list(pool.map(scan_folder, new))
-        for folder, listing in zip(new, listings, strict=True):
-            packed = self._open_packed(folder, listing, len(names))
-            if packed is not None:
-                self._open[folder] = packed
-        return [self._open.get(folder) or self._plain(folder, names[0]) for folder in folders]
+        unchecked = set(new)
+        with closing(fingerprints(new, len(names) >= WORTH_CHILDREN)) as checked:
+            for folder in folders:
+                if folder in unchecked:
+                    unchecked.remove(folder)
+                    packed = self._open_packed(folder, next(checked), len(names))
+                    if packed is not None:
+                        self._open[folder] = packed
+                yield self._open.get(folder) or self._plain(folder, names[0])
 
     def _plain(self, folder: Path, name: str) -> PlainFolder:
         return PlainFolder(folder, read_feature(folder, name).shape[1], self.num_workers)
 
-    def _open_packed(self, folder: Path, listing: Listing, wanted: int) -> PackedFolder | None:
+    def _open_packed(self, folder: Path, fingerprint: str, wanted: int) -> PackedFolder | None:
         path = cache_path(folder)
         try:
-            return PackedFolder(path, folder, listing.fingerprint)
+            return PackedFolder(path, folder, fingerprint)
         except (FileNotFoundError, NotADirectoryError, StaleCache):
             pass
         except (ValueError, KeyError, TypeError, OSError) as error:
             self.notes.append(f"{path}: unusable cache ({error}); it is made again")
-        if path in self._unpackable or wanted * WORTH_PACKING < len(listing.samples()):
+        if path in self._unpackable:
+            return None
+        listing = scan_folder(folder)
+        if wanted * WORTH_PACKING < len(listing.samples()):
             return None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

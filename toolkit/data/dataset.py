@@ -152,7 +152,7 @@ def read_dataset(
     own_store = FeatureStore(num_workers) if store is None else store
     distinct = list(dict.fromkeys(folders))
     if feat_type == "utt" and scale == 1:
-        columns: list = [reader.utterances(names) for reader in own_store.open(distinct, names)]
+        columns: list = [reader.utterances(names) for reader in own_store.readers(distinct, names)]
     else:
         text = distinct.index(folders[min(TEXT_INPUT, len(folders) - 1)])
         columns = _aligned(own_store, distinct, names, feat_type, scale, text, num_workers, label)
@@ -173,7 +173,7 @@ def _aligned(
     label: str,
 ) -> list[list[np.ndarray] | np.ndarray]:
     """Per folder, the samples after `align_sample`: a list of ``(T_i, D)``, or ``(N, D)`` for utterances."""
-    readers = store.open(folders, names)
+    readers = list(store.readers(folders, names))
 
     def read(name: str) -> list[np.ndarray]:
         aligned = align_sample([reader.rows(name) for reader in readers], feat_type, scale, text)

@@ -10,19 +10,17 @@ from __future__ import annotations
 import json
 import os
 import struct
-import time
 import zlib
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from toolkit.data.features import read_feature
+from toolkit.data.listing import Listing
 from toolkit.utils import atomic
 from toolkit.utils.errors import UserError
 from toolkit.utils.progress import progress_bar
@@ -32,75 +30,6 @@ TRAILER = struct.Struct("<QI8s")  # bytes of the index, its crc32, magic
 MAGIC = b"MERPACK1"
 CHUNK_SAMPLES, CHUNK_BYTES = 256, 4 << 20  # what a thread reads at once
 READERS = 2
-_CLOCK_TICK = 0.02  # seconds: two changes of a file within one tick of the clock may carry the same time
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a feature folder holds, without reading it.
-
-    Attributes:
-        lines: ``<file below the folder>/<bytes>/<time of modification in ns>``, sorted. Text, because a warm read is
-            mostly this listing, and 25,000 tuples would cost it several collections of garbage.
-        fingerprint: changes with any name, size or time of modification.
-    """
-
-    lines: list[str]
-    fingerprint: str
-
-    def samples(self) -> dict[str, int]:
-        """Sample name -> bytes of ``<name>.npy``, or -1 for a folder of frames."""
-        files = [line.rsplit("/", 2) for line in self.lines]
-        sizes = {name[:-4]: int(size) for name, size, _ in files if "/" not in name}
-        return sizes | {
-            name.split("/")[0]: -1 for name, _, _ in files if name.split("/")[0] not in sizes and "/" in name
-        }
-
-    def total(self) -> int:
-        """Bytes of all files."""
-        return sum(int(line.rsplit("/", 2)[1]) for line in self.lines)
-
-    def newest(self) -> float:
-        """The latest time of modification, in seconds."""
-        return max((int(line.rsplit("/", 1)[1]) for line in self.lines), default=0) / 1e9
-
-
-def scan_folder(folder: Path) -> Listing:
-    """List all ``.npy`` files of `folder`, those in folders of frames included (one `stat` per file)."""
-    lines: list[str] = []
-    for name in _list_files(folder, "", lines):
-        _list_files(folder / name, f"{name}/", lines)
-    lines.sort()
-    text = "\n".join(lines).encode("utf-8", "surrogateescape")
-    return Listing(lines, blake2b(text, digest_size=16).hexdigest())
-
-
-def _list_files(folder: Path, prefix: str, lines: list[str]) -> list[str]:
-    """Append the ``.npy`` files directly in `folder` to `lines`; returns the names of the folders in it."""
-    folders = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = entry.name
-            if entry.is_dir():
-                folders.append(name)
-            elif name.endswith(".npy"):
-                try:
-                    status = entry.stat()
-                except FileNotFoundError:  # gone since, or a link to nothing: missing, if anybody asks for it
-                    continue
-                # A copy can bring an old time of change along; the inode's own time tells.
-                changed = max(status.st_mtime_ns, status.st_ctime_ns)
-                lines.append(f"{prefix}{name}/{status.st_size}/{changed}")
-    return folders
-
-
-def settled_listing(folder: Path) -> Listing:
-    """A listing from which every later change of a file differs, however soon it comes."""
-    listing = scan_folder(folder)
-    if listing.newest() > time.time() - _CLOCK_TICK:
-        time.sleep(_CLOCK_TICK)
-        listing = scan_folder(folder)
-    return listing
 
 
 def write_packed(path: Path, folder: Path, listing: Listing, num_workers: int = 0) -> None:

@@ -12,7 +12,8 @@ import torch
 from toolkit.data import cache
 from toolkit.data.cache import FeatureStore, PackedFolder, PlainFolder, cache_path
 from toolkit.data.dataset import FusionDataset, read_dataset
-from toolkit.data.packing import HEADER_BYTES, scan_folder, settled_listing, write_packed
+from toolkit.data.listing import scan_folder, settled_listing
+from toolkit.data.packing import HEADER_BYTES, write_packed
 from toolkit.utils.errors import UserError
 
 TYPES = [("utt", 1), ("frm_align", 2), ("frm_unalign", 3), ("frm_unalign", 1)]
@@ -118,15 +119,15 @@ def test_a_listing_waits_until_later_changes_show(root, monkeypatch):
     """Clocks of file systems tick every few milliseconds: a file changed in this very tick is listed after it."""
     _fill(root / "a-UTT", total=2)
     slept = []
-    monkeypatch.setattr("toolkit.data.packing.time.sleep", slept.append)
+    monkeypatch.setattr("toolkit.data.listing.time.sleep", slept.append)
     for age, waits in ((3600, []), (0, [0.02])):
         for path in (root / "a-UTT").iterdir():
             os.utime(path)
         now = time.time() + age
-        monkeypatch.setattr("toolkit.data.packing.time.time", lambda now=now: now)
-        assert settled_listing(root / "a-UTT") == scan_folder(root / "a-UTT") and slept == waits
+        monkeypatch.setattr("toolkit.data.listing.time.time", lambda now=now: now)
+        assert settled_listing(root / "a-UTT").lines == scan_folder(root / "a-UTT").lines and slept == waits
         monkeypatch.undo()
-        monkeypatch.setattr("toolkit.data.packing.time.sleep", slept.append)
+        monkeypatch.setattr("toolkit.data.listing.time.sleep", slept.append)
 
 
 def test_a_copy_that_brings_its_old_time_along_is_noticed(root):
@@ -205,7 +206,7 @@ def test_a_bad_file_stops_only_who_asks_for_it(root, content, message, name):
     path.write_bytes(content) if isinstance(content, bytes) else np.save(path, content)
     for _ in range(2):
         found = _read([root / "a-UTT"], names, keys=("audios",))
-        assert isinstance(FeatureStore().open([root / "a-UTT"], names)[0], PackedFolder)
+        assert isinstance(next(FeatureStore().readers([root / "a-UTT"], names)), PackedFolder)
         assert _bytes(found) == _bytes(_plain([root / "a-UTT"], names))
         for feat_type in ("utt", "frm_unalign"):
             with pytest.raises(UserError, match=rf"a-UTT.{name}\.npy: .*{message}"):
@@ -245,9 +246,9 @@ def test_a_full_disk_leaves_nothing_behind(root, monkeypatch):
 def test_the_place_can_be_chosen_or_the_cache_left_out(root, tmp_path, monkeypatch):
     names = _fill(root / "a-UTT")
     monkeypatch.setenv("MER_CACHE", "none")
-    assert isinstance(FeatureStore().open([root / "a-UTT"], names)[0], PlainFolder)
+    assert isinstance(next(FeatureStore().readers([root / "a-UTT"], names)), PlainFolder)
     monkeypatch.setenv("MER_CACHE", str(tmp_path / "fast disk"))
-    assert isinstance(FeatureStore().open([root / "a-UTT"], names)[0], PackedFolder)
+    assert isinstance(next(FeatureStore().readers([root / "a-UTT"], names)), PackedFolder)
     assert cache_path(root / "a-UTT").exists() and not (root / ".packed").exists()
     assert cache_path(root / "a-UTT") != cache_path(tmp_path / "other" / "features" / "a-UTT")
 
@@ -255,9 +256,9 @@ def test_the_place_can_be_chosen_or_the_cache_left_out(root, tmp_path, monkeypat
 def test_few_samples_of_a_large_folder_are_not_worth_packing(root, monkeypatch):
     names = _fill(root / "a-UTT", total=12)
     monkeypatch.setattr(cache, "WORTH_PACKING", 5)
-    assert isinstance(FeatureStore().open([root / "a-UTT"], names[:2])[0], PlainFolder)
-    assert isinstance(FeatureStore().open([root / "a-UTT"], names[:3])[0], PackedFolder)
-    assert isinstance(FeatureStore().open([root / "a-UTT"], names[:2])[0], PackedFolder)  # it is there already
+    assert isinstance(next(FeatureStore().readers([root / "a-UTT"], names[:2])), PlainFolder)
+    assert isinstance(next(FeatureStore().readers([root / "a-UTT"], names[:3])), PackedFolder)
+    assert isinstance(next(FeatureStore().readers([root / "a-UTT"], names[:2])), PackedFolder)  # it is there already
 
 
 def test_two_builders_at_once(root):
@@ -288,7 +289,7 @@ def test_an_open_cache_survives_its_replacement(root):
     names = _fill(root / "a-UTT")
     expected = _bytes(_plain([root / "a-UTT"], names))[0]
     store = FeatureStore()
-    reader = store.open([root / "a-UTT"], names)[0]
+    reader = next(store.readers([root / "a-UTT"], names))
     _fill(root / "a-UTT", seed=5)
     _read([root / "a-UTT"], names, keys=("audios",))  # another run renews it
     assert [row.tobytes() for row in reader.utterances(names)] == expected
