@@ -1,6 +1,6 @@
 """Fusion training: the reference's way, our plain loop and the population trainer, on the same machine in one run.
 
-  python benchmarks/training.py [--part training|topn|reading|scaling|all] [--threads N] [--short]
+  python benchmarks/training.py [--part training|topn|recurrent|scaling|reading|memory|all] [--threads N] [--short]
 
 Data has the shape of MER2024: 5,030 training samples, 1,169 or 20,000 test samples, features 1024/1024/768, hidden 128.
 (a) what the reference does: a DataLoader of items, one model, the test set predicted after every epoch (one thread);
@@ -19,7 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from baseline import ReferenceRun
+from memory import benchmark_memory
 from reading import benchmark_reading
+from recurrent import benchmark_recurrent
 
 from toolkit.data.dataset import FusionDataset
 from toolkit.dataloader.corpora import CORPORA
@@ -31,6 +33,7 @@ from toolkit.train.search import grid_trials
 from toolkit.train.settings import Optimisation, Trial
 from toolkit.train.trainer import build_model
 
+PARTS = ("training", "topn", "recurrent", "scaling", "reading", "memory")
 TRAIN, WIDTHS, HIDDEN, EPOCHS = 5030, (1024, 1024, 768), 128, 100
 TOPN_WIDTHS = (1024, 1024, 768, 768, 1280, 512) + (1024, 768, 1024, 4096, 4096, 5120) + (512, 768, 768, 768, 768, 768)
 
@@ -155,7 +158,7 @@ def scaling_part(device: torch.device) -> None:
 def main() -> None:
     """Run the chosen parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=("training", "topn", "reading", "scaling", "all"), default="all")
+    parser.add_argument("--part", choices=("all", *PARTS), default="all")
     parser.add_argument("--threads", type=int, help="torch threads (default: torch's own choice)")
     parser.add_argument("--short", action="store_true", help="one round instead of three")
     parser.add_argument("--gpu", type=int, default=-1)
@@ -172,8 +175,12 @@ def main() -> None:
         training_part("attention_topn", TOPN_WIDTHS, 1, 3, device)
     if args.part in ("scaling", "all"):
         scaling_part(device)
+    if args.part in ("recurrent", "all"):
+        benchmark_recurrent(args.short)
     if args.part in ("reading", "all"):
         benchmark_reading(args.folder, short=args.short)
+    if args.part in ("memory", "all"):
+        benchmark_memory(args.folder, short=args.short)
 
 
 if __name__ == "__main__":

@@ -82,6 +82,9 @@ def build_parser(description: str | None) -> argparse.ArgumentParser:
         "--trainer", choices=TRAINERS, default="auto", help="population: all runs as one stack of models"
     )
     search.add_argument("--threads", type=int, help="CPU threads (default: 1 for the loop, all for a population)")
+    search.add_argument(
+        "--jobs", type=int, help="processes of the loop, a fold each (default: one per core; 1 on a GPU)"
+    )
     search.add_argument("--memory_gb", type=float, help="memory for one stack (default: 4, or 70%% of the free GPU)")
     return parser
 
@@ -148,11 +151,22 @@ def _corpus_problems(args: argparse.Namespace):
 
 
 def _number_problems(args: argparse.Namespace):
-    least = {"batch_size": 1, "epochs": 1, "trials": 1, "repeat_best": 0, "num_workers": 0, "seed": 0, "threads": 1}
+    least = {
+        "batch_size": 1,
+        "epochs": 1,
+        "trials": 1,
+        "repeat_best": 0,
+        "num_workers": 0,
+        "seed": 0,
+        "threads": 1,
+        "jobs": 1,
+    }
     for flag, bound in least.items():
         value = getattr(args, flag)
         if value is not None and value < bound:
             yield f"--{flag} {value}: must be at least {bound}"
+    if (args.jobs or 1) > 1 and (args.threads or 1) > 1:
+        yield f"--jobs {args.jobs} --threads {args.threads}: processes of the loop have one thread each; leave one out"
     if args.resume and args.seed is None:
         yield "--resume needs --seed: without it every command draws another seed, and nothing could be continued"
     for flag in ("lr", "l2", "memory_gb"):

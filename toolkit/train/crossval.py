@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,39 +61,50 @@ class RunResult:
     config: ModelConfig
 
 
+def run_fold(
+    trial: Trial,
+    number: int,
+    data: TrainingData,
+    optimisation: Optimisation,
+    on_epoch: Callable[[dict[str, float]], None] = lambda scores: None,
+) -> tuple[FoldResult, dict[str, Predictions]]:
+    """Train one fold and predict the test sets with its best weights; `on_epoch` hears the scores of every epoch.
+
+    Everything random is a function of ``(trial.seed, number)``; torch's global generator is left as it was.
+
+    Raises:
+        FloatingPointError: as `toolkit.train.loop.train_fold`.
+    """
+    device = data.resident.device
+    training, validation = data.folds(trial.stream("folds"))[number]
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(trial.stream("weights", number))
+        model = build_model(trial.model, data.config(trial)).to(device)
+        order = trial.stream("order", number)
+        try:
+            result = train_fold(
+                model, data.resident, training, validation, optimisation, data.corpus.metric, order, on_epoch
+            )
+        except FloatingPointError as error:
+            raise FloatingPointError(f"fold {number + 1}: {error}") from error
+        model.load_state_dict(result.weights)
+        tested = {name: predict(model, samples) for name, samples in data.resident_tests.items()}
+    result.weights = {key: value.cpu() for key, value in result.weights.items()}
+    return result, tested
+
+
 def cross_validate(
     trial: Trial,
     data: TrainingData,
     optimisation: Optimisation,
     on_epoch: Callable[[int, dict[str, float]], None] = lambda fold, scores: None,
 ) -> RunResult:
-    """Train and test one trial, a fold after the other; `on_epoch` hears (fold, scores) after every epoch.
-
-    Everything random is a function of ``trial.seed``; torch's global generator is left as it was.
-    """
-    device = data.resident.device
+    """Train and test one trial, a fold after the other; `on_epoch` hears (fold, scores) after every epoch."""
     pairs = data.folds(trial.stream("folds"))
-    folds: list[FoldResult] = []
-    tested: list[dict[str, Predictions]] = []
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for number, (training, validation) in enumerate(pairs):
-            torch.manual_seed(trial.stream("weights", number))
-            model = build_model(trial.model, data.config(trial)).to(device)
-
-            def report(scores: dict[str, float], number: int = number) -> None:
-                on_epoch(number, scores)
-
-            order = trial.stream("order", number)
-            metric = data.corpus.metric
-            try:
-                result = train_fold(model, data.resident, training, validation, optimisation, metric, order, report)
-            except FloatingPointError as error:
-                raise FloatingPointError(f"fold {number + 1}: {error}") from error
-            model.load_state_dict(result.weights)
-            tested.append({name: predict(model, samples) for name, samples in data.resident_tests.items()})
-            result.weights = {key: value.cpu() for key, value in result.weights.items()}
-            folds.append(result)
-    return combine(trial, data, pairs, folds, tested)
+    parts = [
+        run_fold(trial, number, data, optimisation, functools.partial(on_epoch, number)) for number in range(len(pairs))
+    ]
+    return combine(trial, data, pairs, [fold for fold, _ in parts], [tested for _, tested in parts])
 
 
 def combine(

@@ -12,7 +12,8 @@ import torch
 
 from toolkit.dataloader.splits import Folds
 from toolkit.models import build_model
-from toolkit.train.crossval import RunResult, TrainingData, combine, cross_validate
+from toolkit.train.crossval import RunResult, TrainingData, combine, run_fold
+from toolkit.train.fold_workers import run_tasks
 from toolkit.train.loop import FoldResult, Predictions
 from toolkit.train.population import Member, train_population
 from toolkit.train.search import CPU_MEMBERS, stacks
@@ -26,7 +27,7 @@ COPIES = 6 * 4
 
 @dataclass(frozen=True)
 class Outcome:
-    """One trial that ran: its result, or why there is none. `seconds` is its share of its stack's time."""
+    """One trial that ran: its result, or why there is none. `seconds`: of its folds, or its share of its stack's."""
 
     trial: Trial
     result: RunResult | None
@@ -40,11 +41,11 @@ Report = Callable[[int, float], None]  # (epochs of folds done since the last ca
 
 
 def plan(
-    trials: Sequence[Trial], data: TrainingData, batch_size: int, trainer: str, memory_gb: float | None
+    trials: Sequence[Trial], data: TrainingData, batch_size: int, trainer: str, memory_gb: float | None, jobs: int = 1
 ) -> list[list[Trial]]:
-    """The groups that `run_group` takes, in order: single trials for the loop, stacks that fit memory else."""
+    """The groups that `run_group` takes, in order: `jobs` trials for the loop, stacks that fit memory else."""
     if trainer == "loop":
-        return [[trial] for trial in trials]
+        return [list(trials[start : start + jobs]) for start in range(0, len(trials), jobs)]
     folds = len(data.folds(0))
     groups = []
     for group in stacks(trials, len(trials)):
@@ -94,33 +95,55 @@ def run_group(
     trainer: str,
     memory_gb: float | None = None,
     report: Report = lambda epochs, best: None,
+    jobs: int = 1,
 ) -> Iterator[Outcome]:
-    """Train one group of the plan; outcomes in the order of `group`."""
-    started = time.perf_counter()
+    """Train one group of the plan; outcomes as the trials finish. `jobs` processes share the folds of the loop."""
     if trainer == "loop":
-        outcomes = _run_loop(group, data, optimisation, report)
-    else:
-        limit = members_that_fit(group[0], data, optimisation(group[0]).batch_size, memory_gb)
-        outcomes = _run_stack(group, data, optimisation, limit, report)
+        yield from _run_loop(group, data, optimisation, report, jobs)
+        return
+    started = time.perf_counter()
+    limit = members_that_fit(group[0], data, optimisation(group[0]).batch_size, memory_gb)
+    results = _run_stack(group, data, optimisation, limit, report)
     seconds = (time.perf_counter() - started) / len(group)
-    for trial, result in zip(group, outcomes, strict=True):
-        failure = result if isinstance(result, str) else ""
-        yield Outcome(trial, None if failure else result, failure, seconds)
+    for trial, result in zip(group, results, strict=True):
+        yield _outcome(trial, result, seconds)
 
 
-def _run_loop(group, data: TrainingData, optimisation, report: Report) -> list[RunResult | str]:
+def _outcome(trial: Trial, result: RunResult | str, seconds: float) -> Outcome:
+    failure = result if isinstance(result, str) else ""
+    return Outcome(trial, None if failure else result, failure, seconds)
+
+
+def _run_loop(group, data: TrainingData, optimisation, report: Report, jobs: int) -> Iterator[Outcome]:
+    """The folds of all trials of `group`, `jobs` at a time, each in the plain loop."""
     metric = data.corpus.metric
+    pairs = [data.folds(trial.stream("folds")) for trial in group]
+    tasks = [(number, fold) for number in range(len(group)) for fold in range(len(pairs[number]))]
+    parts: list[dict[int, tuple]] = [{} for _ in group]
+    seconds = [0.0] * len(group)
 
-    def on_epoch(fold: int, scores: dict[str, float]) -> None:
-        report(1, selection_score(metric, scores))
+    def train(number: int, fold: int, on_epoch: Callable[[float], None]) -> tuple:
+        def scored(scores: dict[str, float]) -> None:
+            on_epoch(selection_score(metric, scores))
 
-    results: list[RunResult | str] = []
-    for trial in group:
-        try:
-            results.append(cross_validate(trial, data, optimisation(trial), on_epoch))
-        except FloatingPointError as error:  # the loss is not finite: this trial's failure, the search goes on
-            results.append(str(error))
-    return results
+        return run_fold(group[number], fold, data, optimisation(group[number]), scored)
+
+    for task, part, took in run_tasks(train, tasks, jobs, lambda score: report(1, score)):
+        number, fold = tasks[task]
+        parts[number][fold] = part
+        seconds[number] += took
+        if len(parts[number]) == len(pairs[number]):
+            yield _outcome(
+                group[number], _loop_result(group[number], data, pairs[number], parts[number]), seconds[number]
+            )
+
+
+def _loop_result(trial: Trial, data: TrainingData, pairs: Folds, parts: dict[int, tuple]) -> RunResult | str:
+    ordered = [parts[fold] for fold in range(len(pairs))]
+    failures = [str(part) for part in ordered if isinstance(part, FloatingPointError)]
+    if failures:
+        return failures[0]
+    return combine(trial, data, pairs, [fold for fold, _ in ordered], [tested for _, tested in ordered])
 
 
 def _run_stack(group, data: TrainingData, optimisation, limit: int, report: Report) -> list[RunResult | str]:

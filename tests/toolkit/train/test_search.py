@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolkit.train import leaderboard, run
+from toolkit.train import leaderboard, session
 from toolkit.train.arguments import parse
 from toolkit.train.hyperparams import draw, read_space
 from toolkit.train.run import train
@@ -84,10 +84,10 @@ def test_an_interrupted_search_ends_in_the_same_table(release_args, tmp_path, mo
             if next(appended) == stop_after:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(run.leaderboard, "append", append)
+        monkeypatch.setattr(session.leaderboard, "append", append)
         with pytest.raises(KeyboardInterrupt):
             _run(release_args(**plan))
-    monkeypatch.setattr(run.leaderboard, "append", real)
+    monkeypatch.setattr(session.leaderboard, "append", real)
     _run(release_args(**plan))
     assert _table(tmp_path / "saved-trimodal") == _table(tmp_path / "whole-trimodal")
     assert len(leaderboard.read(tmp_path / "saved-trimodal")) == 7
@@ -190,12 +190,12 @@ def test_a_better_epoch_setting_saves_its_own_model(release_args, tmp_path):
 def test_only_missing_trials_are_trained(release_args, tmp_path, monkeypatch):
     _run(release_args(trials=3, resume=True))
     trained = []
-    real = run.run_group
+    real = session.run_group
 
     def counted(group, *rest):
         trained.extend(trial.number for trial in group)
         return real(group, *rest)
 
-    monkeypatch.setattr(run, "run_group", counted)
+    monkeypatch.setattr(session, "run_group", counted)
     _run(release_args(trials=5, resume=True))
     assert sorted(trained) == [3, 4]
