@@ -18,6 +18,8 @@ import numpy as np
 
 from toolkit.data.alignment import align_sample
 from toolkit.data.cache import FeatureStore
+from toolkit.data.features import count_missing
+from toolkit.utils.errors import UserError
 from toolkit.utils.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -151,11 +153,14 @@ def read_dataset(
     """
     own_store = FeatureStore(num_workers) if store is None else store
     distinct = list(dict.fromkeys(folders))
-    if feat_type == "utt" and scale == 1:
-        columns: list = [reader.utterances(names) for reader in own_store.readers(distinct, names)]
-    else:
-        text = distinct.index(folders[min(TEXT_INPUT, len(folders) - 1)])
-        columns = _aligned(own_store, distinct, names, feat_type, scale, text, num_workers, label)
+    try:
+        if feat_type == "utt" and scale == 1:
+            columns: list = [reader.utterances(names) for reader in own_store.readers(distinct, names)]
+        else:
+            text = distinct.index(folders[min(TEXT_INPUT, len(folders) - 1)])
+            columns = _aligned(own_store, distinct, names, feat_type, scale, text, num_workers, label)
+    except UserError as error:
+        raise UserError(f"{error}{count_missing(distinct, names)}") from error
     if store is None:
         own_store.print_notes()
     inputs = tuple(columns[distinct.index(folder)] for folder in folders)

@@ -130,6 +130,16 @@ def feature_path(folder: Path, name: str) -> Path:
     raise UserError(f"sample {name!r} has no feature: neither {folder / name}.npy nor a folder of that name exists")
 
 
+def count_missing(folders: Sequence[Path], names: Sequence[str]) -> str:
+    """What to add to the first missing sample's error: how many each folder lacks; "" when none lacks several."""
+    lacking = []
+    for folder in folders:
+        count = sum(not (folder / f"{name}.npy").exists() and not (folder / name).exists() for name in names)
+        if count > 1:
+            lacking.append(f"{folder.name} lacks {count} of {len(names)} samples")
+    return f"; {', '.join(lacking)}: extract again what is missing" if lacking else ""
+
+
 def read_feature(folder: Path, name: str, width: int | None = None) -> np.ndarray:
     """One sample's feature as ``(T, D)`` float32, T >= 1, all values finite.
 

@@ -136,3 +136,16 @@ def test_an_empty_folder_of_frames_is_named(tmp_path):
     (tmp_path / "clip").mkdir()
     with pytest.raises(UserError, match="without any .npy file"):
         read_feature(tmp_path, "clip")
+
+
+def test_missing_samples_are_counted_per_folder(tmp_path):
+    from toolkit.data.features import count_missing
+
+    names = [f"s{number}" for number in range(5)]
+    for feature, there in (("a-UTT", (0, 4)), ("b-UTT", (0, 1, 2, 3)), ("c-UTT", range(5))):
+        (tmp_path / feature).mkdir()
+        for number in there:
+            np.save(tmp_path / feature / f"s{number}.npy", np.zeros(2, np.float32))
+    folders = [tmp_path / f"{letter}-UTT" for letter in "abc"]
+    assert count_missing(folders, names) == "; a-UTT lacks 3 of 5 samples: extract again what is missing"
+    assert count_missing(folders[1:], names) == ""  # a single one is named by its own error
