@@ -120,6 +120,12 @@ value_of() { # value_of --flag DEFAULT ARGS...: the value given for a flag
     printf '%s' "$value"
 }
 
+has_flag() { # has_flag --flag ARGS...: whether the flag is among the arguments
+    local flag=$1 argument; shift
+    for argument in "$@"; do case $argument in "$flag" | "$flag"=*) return 0 ;; esac; done
+    return 1
+}
+
 extract() { # extract MODALITY [FEATURE ...] [flags]: run the extraction script of each feature
     local modality=$1 commands line; shift
     split_names "$@"
@@ -214,6 +220,29 @@ step_fusion() {
         --text_feature "${names[1]}" --video_feature "${names[2]}" --gpu "$(gpu)" "${search[@]}" ${flags[@]+"${flags[@]}"}
 }
 
+# noise [--video_root V] [--save_root S] [--data_root D] [--noise_root tools/musan/speech] [--debug] ...
+#                  MER-NOISE: corrupted copies of the videos (default: those of the corpus -> video-noise/), and a manifest
+step_noise() {
+    local root process rest=() skip="" argument
+    root=$(value_of --data_root "${MER_DATA_ROOT:-$home}" "$@"); process=$root/mer2024-dataset-process
+    for argument in "$@"; do
+        if [ -n "$skip" ]; then skip=""; continue; fi
+        case $argument in --data_root) skip=yes ;; --data_root=*) ;; *) rest+=("$argument") ;; esac
+    done
+    has_flag --video_root "$@" || rest+=(--video_root "$process/video")
+    has_flag --save_root "$@" || rest+=(--save_root "$process/video-noise")
+    clips "${here}main-noise.py" main_mixture_multiprocess "${rest[@]}"
+}
+
+# ov --gt_csv G --pred_csv P [--grouping auto|chatgpt|wheel|exact] ...
+#                  MER-OV: score open-vocabulary labels (default: the example in ov_store/)
+step_ov() {
+    local defaults=()
+    has_flag --gt_csv "$@" || defaults+=(--gt_csv "$home/ov_store/check-openset.csv")
+    has_flag --pred_csv "$@" || defaults+=(--pred_csv "$home/ov_store/predict-openset.csv")
+    py "${here}main-ov.py" main_metric ${defaults[@]+"${defaults[@]}"} "$@"
+}
+
 # demo [FOLDER]    all steps on the embedded synthetic clips; results go to FOLDER (default demo-output)
 step_demo() {
     local out="$home/demo-output" started=$SECONDS
@@ -246,7 +275,7 @@ step_demo() {
 #                  run the test-suite
 step_test() { cd "$home"; py -m pytest "$@"; }
 
-steps="setup demo test models preprocess faces audio visual asr text unimodal fusion"
+steps="setup demo test models preprocess faces audio visual asr text unimodal fusion noise ov"
 
 step_help() {
     echo "usage: run-mer2024.sh STEP [arguments]; STEP --help explains one step"
@@ -273,6 +302,8 @@ for argument in "$@"; do
             text) set -- "$home"/feature_extraction/text/extract_text_huggingface.py ;;
             models) set -- -m feature_extraction.registry ;;
             asr) set -- "$home"/main-asr.py generate_transcription_files_asr ;;
+            noise) set -- "$home"/main-noise.py main_mixture_multiprocess ;;
+            ov) set -- "$home"/main-ov.py main_metric ;;
             unimodal | fusion) set -- "$home"/main-release.py ;;
             *) exit 0 ;;
         esac

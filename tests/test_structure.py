@@ -29,6 +29,8 @@ BELOW = {
         "toolkit.globals",
     ),
     "toolkit.preprocess": ("toolkit.data", "toolkit.utils", "toolkit.globals"),
+    "toolkit.noise": ("toolkit.preprocess", "toolkit.data", "toolkit.utils", "toolkit.globals"),
+    "toolkit.openset": ("toolkit.utils", "toolkit.globals"),
     "feature_extraction": ("toolkit.data", "toolkit.preprocess", "toolkit.utils", "toolkit.globals"),
 }
 
