@@ -1,0 +1,193 @@
+"""Corrupting clips: seconds per clip, ours against the original's way, on the same generated clips in the same run.
+
+  python benchmarks/noise.py [--clips 24] [--workers 2] [--rounds 3]
+
+The original's way, a process per clip at a time: ffmpeg splits the sound into a wav, numpy mixes it into a second wav,
+OpenCV decodes the video twice (once to count, once to blur) and encodes an avi, ffmpeg turns that into the mp4.
+The avi's codec is not known: MJPG has to be encoded again, XVID (MPEG-4 part 2) can be copied; both are measured.
+Clips: 640 x 480, 4 s, 25 frames a second, H.264 with stereo AAC. Blur rates as our run draws them, the same for both
+ways; 8 processes for the original's way (its default), and as many as workers. Processor seconds hardly depend on what
+else the machine does, wall-clock seconds do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+import wave
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from toolkit.noise.clip_job import Settings
+from toolkit.noise.draw import Draw
+from toolkit.noise.noise_pool import open_pool
+from toolkit.noise.run import corrupt_videos
+from toolkit.noise.sound import write_wav
+from toolkit.preprocess.media import ffmpeg_path
+
+BLURS = (1, 2, 4)
+SNRS = (5, 6, 7, 8, 9, 10)
+
+
+def make_clips(folder: Path, count: int) -> None:
+    """Moving test pictures with a sweeping tone; all clips are one clip under several names."""
+    folder.mkdir()
+    picture = ["-f", "lavfi", "-i", "testsrc2=duration=4:size=640x480:rate=25"]
+    tone = ["-f", "lavfi", "-i", "aevalsrc=0.3*sin(2*PI*(300+200*t)*t)*(0.2+abs(sin(3*t))):s=44100:d=4"]
+    coding = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", "-ac", "2", str(folder / "clip_000.mp4")]
+    subprocess.run([ffmpeg_path(), "-v", "error", *picture, *tone, *coding], check=True)
+    for number in range(1, count):
+        os.link(folder / "clip_000.mp4", folder / f"clip_{number:03d}.mp4")
+
+
+def make_noise(folder: Path) -> None:
+    """Ten noise files of 8 s, 16 kHz mono."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(10):
+        write_wav(folder / f"noise_{number}.wav", rng.integers(-6000, 6000, 16000 * 8).astype(np.int16))
+
+
+def original_way(source: Path, work: Path, noise: Path, rate: int, fourcc: str) -> None:
+    """One clip as the original's steps do it; an avi that is MPEG-4 already is copied into the mp4."""
+    clean, mixed, silent = (work / f"{source.stem}{ending}" for ending in (".wav", "-noisy.wav", ".avi"))
+    ffmpeg = [ffmpeg_path(), "-v", "error", "-y"]
+    subprocess.run([*ffmpeg, "-i", str(source), "-ac", "1", "-ar", "16000", str(clean)], check=True)
+    with wave.open(str(clean)) as file:
+        speech = np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float64)
+    with wave.open(str(noise)) as file:
+        added = np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float64)[: len(speech)]
+    total = speech + added * (np.sqrt(np.mean(speech**2)) / 10 ** (7 / 20) / np.sqrt(np.mean(added**2)))
+    write_wav(mixed, (total / max(1.0, np.abs(total).max() / 32767)).astype(np.int16))
+    counted = cv2.VideoCapture(str(source))
+    fps, frames = counted.get(cv2.CAP_PROP_FPS), 0
+    while counted.read()[0]:
+        frames += 1
+    reader, writer = cv2.VideoCapture(str(source)), None
+    for _ in range(frames):
+        image = reader.read()[1]
+        for _ in range(rate.bit_length() - 1):
+            image = cv2.pyrDown(image)
+        for _ in range(rate.bit_length() - 1):
+            image = cv2.pyrUp(image)
+        if writer is None:
+            writer = cv2.VideoWriter(str(silent), cv2.VideoWriter_fourcc(*fourcc), fps, image.shape[1::-1])
+        writer.write(image)
+    writer.release()
+    muxing = [
+        "-i",
+        str(silent),
+        "-i",
+        str(mixed),
+        "-c:v",
+        "copy" if fourcc == "XVID" else "mpeg4",
+        "-c:a",
+        "aac",
+        str(work / f"{source.stem}.mp4"),
+    ]
+    subprocess.run([*ffmpeg, *muxing], check=True)
+
+
+def original_set(clips: Path, work: Path, noise: Path, rates: dict[str, int], fourcc: str, processes: int) -> None:
+    """All clips, `processes` at a time."""
+    work.mkdir()
+    with ProcessPoolExecutor(processes) as pool:
+        waiting = [
+            pool.submit(original_way, clip, work, noise / "noise_0.wav", rates[clip.stem], fourcc)
+            for clip in clips.iterdir()
+        ]
+        for future in waiting:
+            future.result()
+
+
+def timed(work: Callable[[], object], clips: int) -> tuple[float, float]:
+    """Wall-clock and processor seconds per clip, children included."""
+    started, before = time.perf_counter(), processor_seconds()
+    work()
+    return (time.perf_counter() - started) / clips, (processor_seconds() - before) / clips
+
+
+def processor_seconds() -> float:
+    """Of this process and of its finished children."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def drawn_rates(clips: Path, noise: Path) -> dict[str, int]:
+    """The blur rates that our run will draw."""
+    digest = open_pool(noise, noise).digest
+    return {clip.stem: Draw(0, clip.stem, digest).choose(BLURS, "blur") for clip in clips.iterdir()}
+
+
+def measure(root: Path, clips: int, workers: int, rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """(wall-clock, processor) seconds per clip of every way, one pair a round; the ways take turns."""
+    make_clips(root / "clips", clips)
+    make_noise(root / "noise")
+    rates = drawn_rates(root / "clips", root / "noise")
+    shares = ", ".join(f"{list(rates.values()).count(rate)} of rate {rate}" for rate in BLURS)
+    print(f"{clips} clips, blur: {shares}; {len(os.sched_getaffinity(0))} cores; load before {os.getloadavg()}")
+    ways: dict[str, Callable[[Path], object]] = {}
+    for processes in sorted({8, workers}, reverse=True):
+        for fourcc in ("MJPG", "XVID"):
+            ways[f"original, {fourcc}, {processes} processes"] = partial(_original, root, rates, fourcc, processes)
+    for codec in ("mpeg4", "libx264", "copy_when_sharp"):
+        ways[f"ours, {codec}, {workers} workers"] = partial(_ours, root, codec, workers)
+    seconds: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    for number in range(rounds):
+        for way, work in ways.items():
+            target = root / f"{way}-{number}"
+            seconds[way].append(timed(partial(work, target), clips))
+            shutil.rmtree(target)
+    print(f"load after {os.getloadavg()}")
+    return seconds
+
+
+def _original(root: Path, rates: dict[str, int], fourcc: str, processes: int, target: Path) -> None:
+    original_set(root / "clips", target, root / "noise", rates, fourcc, processes)
+
+
+def _ours(root: Path, codec: str, workers: int, target: Path) -> None:
+    settings = Settings(0, SNRS, BLURS, codec)
+    with contextlib.redirect_stdout(None):
+        report = corrupt_videos(
+            root / "clips", target, settings, noise_root=root / "noise", workers=workers, progress=False
+        )
+    assert report.done and not report.failures, report.failures
+
+
+def main() -> None:
+    """Print one line per way: medians over the rounds, and ratios to the faster of the original's."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=24)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = measure(Path(folder), args.clips, args.workers, args.rounds)
+    medians = {
+        way: tuple(statistics.median(column) for column in zip(*rows, strict=True)) for way, rows in seconds.items()
+    }
+    base = [min(pair[column] for way, pair in medians.items() if way.startswith("original")) for column in (0, 1)]
+    print("seconds per clip, median of the rounds (range), and times faster than the faster original")
+    for way, (wall, processor) in medians.items():
+        walls = [pair[0] for pair in seconds[way]]
+        print(
+            f"{way:34} wall {wall:.3f} ({min(walls):.3f}-{max(walls):.3f}) {base[0] / wall:4.1f} x"
+            f"   processor {processor:.3f} {base[1] / processor:4.1f} x"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""main-noise.py as users run it."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolkit.noise.manifest import read_manifest
+from toolkit.noise.sound import write_wav
+from toolkit.utils.errors import UserError
+
+SCRIPT = Path(__file__).resolve().parent.parent / "main-noise.py"
+
+
+@pytest.fixture(scope="module")
+def main():
+    return runpy.run_path(str(SCRIPT))["main"]
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """audio/ with two sounds and noise/ with one."""
+    rng = np.random.default_rng(0)
+    for place in ("audio/a", "audio/1e5", "noise/n"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        write_wav(tmp_path / f"{place}.wav", rng.integers(-3000, 3000, 9000).astype(np.int16))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("snrs", "folder", "kept"), [("5", "audio_snr5", "5"), ("5,10", "audio_snrmix", "5 10")])
+def test_audio_sets(main, folders, snrs, folder, kept, capsys):
+    arguments = [str(folders / "audio"), "--choice_snrs", snrs, "--noise_root", str(folders / "noise"), "--seed=4"]
+    assert main(["add_noise_multiprocess", *arguments]) == 0
+    rows = read_manifest(folders / folder / "noise-info.csv")
+    assert sorted(rows) == ["1e5", "a"] and {(row.seed, row.snrs) for row in rows.values()} == {("4", kept)}
+    assert "2 done, 0 already there, 0 failed" in capsys.readouterr().out
+
+
+def test_a_bad_clip_gives_exit_status_1(main, folders, capsys):
+    (folders / "audio" / "bad.wav").write_text("no sound", encoding="utf-8")
+    arguments = ["add_noise_multiprocess", str(folders / "audio"), "5", "--noise_root", str(folders / "noise")]
+    assert main(arguments) == 1
+    out = capsys.readouterr().out
+    assert "2 done, 0 already there, 1 failed" in out and "failed: bad: " in out and "Invalid data" in out
+    assert (folders / "audio_snr5" / "failures.csv").exists()
+    (folders / "audio" / "bad.wav").unlink()
+    assert main(arguments) == 0 and not (folders / "audio_snr5" / "failures.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--snrs", "5,x"], "--snrs '5,x': give integers"),
+        (["--snrs", "5.5"], "give integers"),
+        (["--blurs", "2,3"], "3 is no power of two"),
+        (["--seed", "x"], "--seed 'x' is no whole number"),
+        (["--workers", "two"], "--workers 'two'"),
+        (["--video_codec", "gif"], "gif is not one of"),
+    ],
+)
+def test_wrong_flags(main, folders, flags, text):
+    with pytest.raises(UserError, match=text):
+        main(["main_mixture_multiprocess", "--video_root", str(folders), "--save_root", str(folders / "out"), *flags])
+
+
+def test_help_names_the_functions(main, capsys):
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("main_mixture_multiprocess", "add_noise_multiprocess", "preview"))

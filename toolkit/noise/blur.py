@@ -1,0 +1,48 @@
+"""Blur by a Gaussian pyramid: down and up again, log2(rate) times, on images and on the planes of a video frame.
+
+The pyramid is linear, keeps constants and treats every channel alike, and YUV is a linear map of BGR. So blurring the
+planes of YUV is blurring the BGR image, without the rounding of two colour conversions, at half the cost. Only the
+half-size planes of 4:2:0 need a thought: their blur is that of the plane enlarged to full size (each value repeated),
+reduced again (the mean of 2 x 2). Repeating and then pyrDown's (1 4 6 4 1)/16 is one filter (5 10 1)/16 on the small
+plane; pyrUp and then the mean is (1 10 5)/16; what lies between is the pyramid of half the rate.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from toolkit.utils.errors import UserError
+
+_REPEAT_AND_DOWN = np.array([5, 10, 1]) / 16
+_UP_AND_MEAN = np.array([1, 10, 5]) / 16
+
+
+def check_rates(rates: tuple[int, ...]) -> None:
+    """Raises `UserError` for a rate that is no power of two (1 = sharp)."""
+    for rate in rates:
+        if rate < 1 or rate & (rate - 1):
+            raise UserError(f"--blurs: {rate} is no power of two; usual rates are 1 (sharp), 2 and 4")
+
+
+def blur(image: np.ndarray, rate: int) -> np.ndarray:
+    """`image` ``(H, W)`` or ``(H, W, 3)`` uint8 blurred: log2(rate) times OpenCV's pyrDown, then as many times pyrUp.
+
+    The pyramid of an odd size comes back one or more pixels larger (golden/functions.json, blur_odd_size_shapes);
+    these are cut off, so the shape is kept. Rate 1 returns the image as it is.
+    """
+    height, width = image.shape[:2]
+    steps = rate.bit_length() - 1
+    for _ in range(steps):
+        image = cv2.pyrDown(image)
+    for _ in range(steps):
+        image = cv2.pyrUp(image)
+    return image[:height, :width]
+
+
+def blur_half_size(plane: np.ndarray, rate: int) -> np.ndarray:
+    """The blur of a colour plane ``(H / 2, W / 2)`` of 4:2:0 that goes with an image ``(H, W)`` blurred by `rate`."""
+    if rate == 1:
+        return plane
+    plane = cv2.sepFilter2D(plane, -1, _REPEAT_AND_DOWN, _REPEAT_AND_DOWN)
+    return cv2.sepFilter2D(blur(plane, rate // 2), -1, _UP_AND_MEAN, _UP_AND_MEAN)

@@ -1,0 +1,102 @@
+"""What ``main-noise.py`` offers, from text arguments to printed reports.
+
+Fire turns a folder named 2024 into a number, so arguments become text again here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from toolkit.noise.audio_sets import add_noise
+from toolkit.noise.clip_job import Settings
+from toolkit.noise.preview import draw_preview
+from toolkit.noise.run import corrupt_videos
+from toolkit.preprocess.batch import print_report
+from toolkit.utils.errors import UserError
+
+
+def corrupt_video_folder(
+    video_root: str,
+    save_root: str,
+    debug: bool,
+    noise_root: str,
+    snrs: str,
+    blurs: str,
+    seed: int,
+    workers: int | None,
+    video_codec: str,
+    from_manifest: str,
+    overwrite: bool,
+) -> int:
+    """`run.corrupt_videos`; returns the exit status."""
+    cv2.setNumThreads(1)  # clips run side by side instead
+    target = Path(str(save_root))
+    settings = Settings(
+        whole_number(seed, "--seed"), numbers(snrs, "--snrs"), numbers(blurs, "--blurs"), str(video_codec)
+    )
+    report = corrupt_videos(
+        Path(str(video_root)),
+        target,
+        settings,
+        noise_root=_optional(noise_root),
+        from_manifest=_optional(from_manifest),
+        debug=bool(debug),
+        workers=None if workers is None else whole_number(workers, "--workers"),
+        overwrite=bool(overwrite),
+    )
+    print_report(report, target)
+    return report.exit_status
+
+
+def corrupt_audio_folder(
+    audio_root: str, choice_snrs: str, noise_root: str, seed: int, workers: int | None, overwrite: bool
+) -> int:
+    """`audio_sets.add_noise`; returns the exit status."""
+    report, target = add_noise(
+        Path(str(audio_root)),
+        numbers(choice_snrs, "--choice_snrs"),
+        whole_number(seed, "--seed"),
+        noise_root=_optional(noise_root),
+        workers=None if workers is None else whole_number(workers, "--workers"),
+        overwrite=bool(overwrite),
+    )
+    print_report(report, target)
+    return report.exit_status
+
+
+def preview_clip(video: str, video_root: str, save_root: str, picture: str) -> int:
+    """`preview.draw_preview`; returns the exit status."""
+    place = draw_preview(str(video), Path(str(video_root)), Path(str(save_root)), _optional(picture))
+    print(f"-> {place}")
+    return 0
+
+
+def numbers(text: Any, flag: str) -> tuple[int, ...]:
+    """``5`` or ``5,6,7`` as integers.
+
+    Raises:
+        UserError: empty, or not integers.
+    """
+    parts = [str(part) for part in text] if isinstance(text, (tuple, list)) else str(text).split(",")
+    try:
+        return tuple(int(part) for part in parts)
+    except ValueError:
+        raise UserError(f"{flag} {text!r}: give integers, e.g. 5 or 5,6,7") from None
+
+
+def whole_number(value: Any, flag: str) -> int:
+    """An integer flag.
+
+    Raises:
+        UserError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UserError(f"{flag} {value!r} is no whole number")
+    return value
+
+
+def _optional(text: Any) -> Path | None:
+    return Path(str(text)) if text not in ("", None) else None
