@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 CONFIG_FILE = "config.json"
+WEIGHT_FILES = (
+    "model.safetensors",
+    "pytorch_model.bin",
+    "model.safetensors.index.json",
+    "pytorch_model.bin.index.json",
+)
+# Pretraining checkpoints carry no pooler, others no vector for masked frames; no feature of ours reads them.
+UNREAD_WEIGHTS = ("pooler", "masked_spec_embed")
 
 
 def find_model_folder(model_name: str, model_dir: str | Path | None = None, tools: Path | None = None) -> Path:
@@ -40,20 +48,31 @@ def find_model_folder(model_name: str, model_dir: str | Path | None = None, tool
     raise UserError(f"{folder} holds no {CONFIG_FILE}{source}; models in {shelf}: {', '.join(present) or 'none'}")
 
 
-def read_model_type(folder: Path) -> str:
-    """The ``model_type`` of a model's config.json, for example "whisper".
+def read_config(folder: Path) -> dict[str, Any]:
+    """A model's config.json.
 
     Raises:
-        UserError: config.json is not JSON, or names no model_type.
+        UserError: it is missing or not a JSON object.
     """
     path = folder / CONFIG_FILE
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise UserError(f"{path}: not a readable JSON file ({error}); download it again") from error
-    model_type = config.get("model_type") if isinstance(config, dict) else None
-    if not isinstance(model_type, str):
+    if not isinstance(config, dict):
         raise UserError(f"{path}: names no model_type; it is not the config of a transformers model")
+    return config
+
+
+def read_model_type(folder: Path) -> str:
+    """The ``model_type`` of a model's config.json, for example "whisper".
+
+    Raises:
+        UserError: config.json is not JSON, or names no model_type.
+    """
+    model_type = read_config(folder).get("model_type")
+    if not isinstance(model_type, str):
+        raise UserError(f"{folder / CONFIG_FILE}: names no model_type; it is not the config of a transformers model")
     return model_type
 
 
@@ -69,29 +88,58 @@ def require_model_type(folder: Path, supported: Sequence[str]) -> str:
     return model_type
 
 
-def load_model(auto_class: Any, folder: Path, device: torch.device) -> PreTrainedModel:
-    """A model in float32 and eval mode on `device`, from local files only; remote code never runs.
+def require_files(folder: Path, *names: str) -> None:
+    """The weights, and the files `names`, are in a model's folder.
+
+    Raises:
+        UserError: some are missing; the message names all of them and where they come from.
+    """
+    missing = [name for name in names if not (folder / name).is_file()]
+    if not any((folder / name).is_file() for name in WEIGHT_FILES):
+        missing.append(" or ".join(WEIGHT_FILES[:2]))
+    if missing:
+        sources = [row.source for row in FEATURES if row.weights == f"transformers/{folder.name}"]
+        place = f"{sources[0]} on" if sources else "the model's page on"
+        raise UserError(
+            f"{folder}: cannot be loaded: lacks {', '.join(missing)}; get it from {place} the Hugging Face hub"
+        )
+
+
+def load_model(
+    auto_class: Any,
+    folder: Path,
+    device: torch.device,
+    *,
+    dtype: torch.dtype | str = "float32",
+    trust_remote_code: bool = False,
+    **options: Any,
+) -> PreTrainedModel:
+    """A model in eval mode on `device`, in `dtype`, from local files only; remote code runs only when it is trusted.
+
+    Further `options` go to ``from_pretrained``; with ``device_map`` among them the model stays where that puts it.
 
     Raises:
         UserError: the folder cannot be loaded, or lacks weights (transformers would fill them with random numbers).
     """
     import torch
 
+    require_files(folder)
     with quiet_transformers():
         try:
             model, info = auto_class.from_pretrained(
                 folder,
                 local_files_only=True,
-                trust_remote_code=False,
-                dtype=torch.float32,
+                trust_remote_code=trust_remote_code,
+                dtype=getattr(torch, dtype) if isinstance(dtype, str) else dtype,
                 output_loading_info=True,
+                **options,
             )
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except Exception as error:  # damaged weights end in errors of many kinds
             raise UserError(f"{folder}: cannot be loaded ({' '.join(str(error).split())})") from error
-    # Pretraining checkpoints carry no pooler; no feature of ours reads it.
-    missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
+    missing = sorted(key for key in info["missing_keys"] if not any(part in key for part in UNREAD_WEIGHTS))
     if missing:
         raise UserError(
             f"{folder}: the weights lack {', '.join(missing[:5])} ({len(missing)} in all); download it again"
         )
-    return model.eval().requires_grad_(False).to(device)
+    model = model.eval().requires_grad_(False)
+    return model if options.get("device_map") is not None else model.to(device)

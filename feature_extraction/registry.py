@@ -31,6 +31,7 @@ class FeatureRow:
     rule: str = ""
     script: str = ""
     frame_width: int | None = None  # None: as `width`
+    arguments: tuple[str, ...] = ()  # of the script
 
     @property
     def folder(self) -> str:
@@ -48,9 +49,8 @@ class FeatureRow:
         if not self.script:
             return []
         script = f"feature_extraction/{self.script}"
-        if self.source == "opensmile package":
-            return [script, "--feature_set", self.stem]
-        return [script, "--model_name", self.stem] if self.weights.startswith("transformers/") else [script]
+        named = ["--model_name", self.stem] if self.weights.startswith("transformers/") else []
+        return [script, *named, *self.arguments]
 
     def present(self, tools: Path = PATH_TO_PRETRAINED_MODELS) -> bool:
         """Whether the weights are there (or come with an installed package)."""
@@ -68,12 +68,30 @@ def _hf(modality: str, width: int, *names: str, rule: str = LAST_FOUR) -> list[F
 
 
 _WHISPER = "decoder's last hidden state of 2 start tokens"
-_OPENSMILE_SCRIPT = "audio/handcrafted_feature_extractor.py"
+_HANDCRAFTED_SCRIPT = "audio/handcrafted_feature_extractor.py"
 _OPENSMILE = "functionals; FRAME: low-level descriptors"
 
 
 def _opensmile(stem: str, width: int, frame_width: int) -> FeatureRow:
-    return FeatureRow(stem, "audio", width, "opensmile package", "", _OPENSMILE, _OPENSMILE_SCRIPT, frame_width)
+    arguments = ("--feature_set", stem)
+    return FeatureRow(
+        stem, "audio", width, "opensmile package", "", _OPENSMILE, _HANDCRAFTED_SCRIPT, frame_width, arguments
+    )
+
+
+def _librosa(stem: str, width: int, rule: str) -> FeatureRow:
+    arguments = ("--feature_extractor", "librosa", "--feature_set", stem)
+    return FeatureRow(stem, "audio", width, "librosa package", "", rule, _HANDCRAFTED_SCRIPT, arguments=arguments)
+
+
+def _wav2vec(stem: str, rule: str) -> FeatureRow:
+    script = "audio/extract_wav2vec_embedding.py"  # writes both folders
+    return FeatureRow(stem, "audio", 512, "fairseq wav2vec 1.0", "wav2vec/wav2vec_large.pt", rule, script)
+
+
+def _emotion2vec(stem: str, source: str, *arguments: str) -> FeatureRow:
+    script = "audio/extract_emotion2vec.py"
+    return FeatureRow(stem, "audio", 768, source, stem, "last layer", script, arguments=arguments)
 
 
 _AUDIO = [
@@ -81,13 +99,15 @@ _AUDIO = [
     _opensmile("IS09", 384, 32),
     _opensmile("IS10", 1582, 76),
     _opensmile("IS13", 6373, 130),
-    FeatureRow("mel_spec", "audio", 128, "librosa package", rule="log-mel, 128 bands"),
-    FeatureRow("mfcc", "audio", 120, "librosa package", rule="40 MFCC + delta + delta-delta"),
-    FeatureRow("vggish", "audio", 128, "Google VGGish", "vggish", "embedding before PCA"),
-    FeatureRow("wav2vec-large-z", "audio", 512, "fairseq wav2vec 1.0", "wav2vec/wav2vec_large.pt", "feature encoder"),
-    FeatureRow("wav2vec-large-c", "audio", 512, "fairseq wav2vec 1.0", "wav2vec/wav2vec_large.pt", "context network"),
-    FeatureRow("emotion2vec", "audio", 768, "iic/emotion2vec_base", "emotion2vec", "last layer"),
-    FeatureRow("emotion2vec-finetune", "audio", 768, "iic/emotion2vec_base_finetuned", "emotion2vec-finetune"),
+    _librosa("mel_spec", 128, "log-mel, 128 bands"),
+    _librosa("mfcc", 120, "40 MFCC + delta + delta-delta"),
+    FeatureRow(
+        "vggish", "audio", 128, "Google VGGish", "vggish", "embedding before the last ReLU and PCA", "audio/extract_vggish_embedding.py"
+    ),
+    _wav2vec("wav2vec-large-z", "feature encoder"),
+    _wav2vec("wav2vec-large-c", "context network"),
+    _emotion2vec("emotion2vec", "iic/emotion2vec_base"),
+    _emotion2vec("emotion2vec-finetune", "iic/emotion2vec_base_finetuned", "--finetune"),
     *_hf("audio", 768, "TencentGameMate/chinese-hubert-base", "TencentGameMate/chinese-wav2vec2-base"),
     *_hf("audio", 1024, "TencentGameMate/chinese-hubert-large", "TencentGameMate/chinese-wav2vec2-large"),
     *_hf("audio", 768, "facebook/wav2vec2-base-960h", "microsoft/wavlm-base", "facebook/data2vec-audio-base-960h"),
@@ -224,7 +244,7 @@ _VISUAL = [
 ]
 
 _SCRIPTS = {  # Hugging Face rows whose family an extraction script handles
-    "whisper": "audio/extract_audio_huggingface.py",
+    "audio": "audio/extract_audio_huggingface.py",
     "text": "text/extract_text_huggingface.py",
 }
 
@@ -232,8 +252,7 @@ _SCRIPTS = {  # Hugging Face rows whose family an extraction script handles
 def _with_script(row: FeatureRow) -> FeatureRow:
     if row.script or not row.weights.startswith("transformers/"):
         return row
-    family = "whisper" if row.stem.startswith("whisper") else row.modality
-    return replace(row, script=_SCRIPTS.get(family, ""))
+    return replace(row, script=_SCRIPTS.get(row.modality, ""))
 
 
 FEATURES: tuple[FeatureRow, ...] = tuple(_with_script(row) for row in [*_AUDIO, *_TEXT, *_VISUAL])
@@ -256,17 +275,30 @@ def _chosen(rows: list[FeatureRow], stems: list[str]) -> list[FeatureRow]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the table of features."""
+    """Print the table of features, their commands, or what a check of their models says."""
     parser = argparse.ArgumentParser(description="Every known feature: folder, width, source, present or not.")
     parser.add_argument("--modality", choices=("audio", "text", "visual"))
     parser.add_argument("--present", action="store_true", help="only those that can be extracted now")
     parser.add_argument("--commands", nargs="*", metavar="STEM", help="print extraction commands (of these features)")
+    parser.add_argument("--check", nargs="*", metavar="NAME", help="load these models (default: all that are present)")
+    parser.add_argument("--download", metavar="NAME", help="fetch a model from the Hugging Face hub")
+    parser.add_argument("--gpu", type=int, default=-1, help="for --check: GPU index (default -1 = CPU)")
     args = parser.parse_args(argv)
+    if args.download is not None:
+        from feature_extraction.hub_download import download
+
+        print(download(args.download))
+        return 0
+    if args.check is not None:
+        from feature_extraction.model_check import check_models, print_checks
+
+        return print_checks(check_models(args.check, args.gpu))
     rows = [row for row in FEATURES if args.modality in (None, row.modality)]
     if args.present or args.commands == []:
         rows = [row for row in rows if row.script and row.present()]
     if args.commands is not None:
-        print(*(" ".join(row.command) for row in _chosen(rows, args.commands)), sep="\n")
+        commands = [" ".join(row.command) for row in _chosen(rows, args.commands)]
+        print(*dict.fromkeys(commands), sep="\n")  # one script may write several features
         return 0
     table = [("FOLDER", "NAME", "MODALITY", "WIDTH", "SOURCE", "WEIGHTS", "SCRIPT")]
     for row in rows:

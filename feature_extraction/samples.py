@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from itertools import pairwise
 from pathlib import Path
 
 from feature_extraction.contract import Sample
@@ -9,20 +11,52 @@ from toolkit.globals import CorpusPaths
 from toolkit.utils.errors import UserError
 from toolkit.utils.read_files import read_csv
 
+TTS_LANGUAGES = ("chi", "eng")
+
+
+def audio_condition(audio: Path, noise_case: str | None, tts_lang: str | None) -> tuple[Path, str]:
+    """Folder and infix of a condition: `audio` and "" when there is none.
+
+    A noise case X: ``<audio>_X`` and ``noiseX``; synthetic speech: ``audio-tts<lang>16k`` beside it and ``tts<lang>``.
+
+    Raises:
+        UserError: both are given.
+    """
+    if noise_case and tts_lang:
+        raise UserError(f"--noise_case {noise_case} and --tts_lang {tts_lang} name two different folders; give one")
+    if noise_case:
+        return audio.with_name(f"{audio.name}_{noise_case}"), f"noise{noise_case}"
+    if tts_lang:
+        return audio.with_name(f"audio-tts{tts_lang}16k"), f"tts{tts_lang}"
+    return audio, ""
+
 
 def audio_samples(folder: Path) -> list[Sample]:
-    """One sample per ``<name>.wav`` in `folder`."""
-    _require_folder(folder, "make it with `./run-mer2024.sh preprocess`")
-    samples = [Sample(path.stem, path) for path in folder.iterdir() if path.suffix.lower() == ".wav" and _shown(path)]
-    return _require_some(sorted(samples, key=lambda sample: sample.name), folder, "*.wav")
+    """One sample per ``<name>.wav`` in `folder`.
+
+    Raises:
+        UserError: no such folder, no clip, or two files of one name (a.wav and a.WAV).
+    """
+    if not folder.is_dir():
+        others = sorted(path.name for path in folder.parent.glob("*audio*") if path.is_dir())
+        there = f" (audio folders there: {', '.join(others)})" if others else ""
+        _require_folder(folder, f"make it with `./run-mer2024.sh preprocess`{there}")
+    with os.scandir(folder) as entries:
+        files = [entry.name for entry in entries if not entry.name.startswith(".")]
+    pairs = sorted((Path(file).stem, file) for file in files if file[-4:].lower() == ".wav")
+    for (name, file), (other, twin) in pairwise(pairs):
+        if name == other:
+            raise UserError(f"{folder}: {file} and {twin} are both the clip {name!r}; keep one of them")
+    return _require_some([Sample(name, folder / file) for name, file in pairs], folder, "*.wav")
 
 
 def face_samples(folder: Path) -> list[Sample]:
     """One sample per ``<name>/<name>.npy`` in `folder`."""
     _require_folder(folder, "make it with `./run-mer2024.sh faces`")
-    samples = [Sample(path.name, path / f"{path.name}.npy") for path in folder.iterdir() if _shown(path)]
-    samples = [sample for sample in samples if sample.path is not None and sample.path.exists()]
-    return _require_some(sorted(samples, key=lambda sample: sample.name), folder, "<name>/<name>.npy")
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+    samples = [Sample(name, folder / name / f"{name}.npy") for name in names]
+    return _require_some([sample for sample in samples if os.path.exists(sample.path)], folder, "<name>/<name>.npy")
 
 
 def text_samples(transcript: Path, column: str) -> list[Sample]:
@@ -44,10 +78,6 @@ def corpus_samples(paths: CorpusPaths, modality: str, language: str = "chinese")
     if modality == "visual":
         return face_samples(paths.face)
     return text_samples(paths.transcript, language)
-
-
-def _shown(path: Path) -> bool:
-    return not path.name.startswith(".")
 
 
 def _require_folder(folder: Path, hint: str) -> None:

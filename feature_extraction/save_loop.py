@@ -2,68 +2,63 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from feature_extraction.contract import Extractor, Output, Sample
-from toolkit.data.features import feature_folder_name
+from feature_extraction.contract import Extractor, Sample
+from feature_extraction.fingerprint import fingerprint, hub_revision
+from feature_extraction.finished import finished_names
+from feature_extraction.manifest import Identity, claim_folder, complete_manifest, locked
+from feature_extraction.policy import model_copies, threads_per_copy
+from feature_extraction.tasks import ExtractBatch, Failure, LoadBatch, Result, extract_batch, in_workers, load_batch
+from toolkit.data.features import LEVEL_SUFFIX, feature_folder_name
 from toolkit.utils import atomic
-from toolkit.utils.failures import update_failures
+from toolkit.utils.failures import FAILURES_FILE, update_failures
 from toolkit.utils.progress import progress_bar
+from toolkit.utils.read_files import read_csv
 
 
 @dataclass
 class ExtractionReport:
-    """What one run did: counts, `failures` as (name, reason), the folders written."""
+    """What one run did: counts, `failures` as (name, reason), remarks, the folders written.
+
+    `notes` counts remarks about clips, `examples` holds the first names of each; `remarks` are about whole folders.
+    """
 
     folders: list[Path]
     done: int = 0
     skipped: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
     seconds: float = 0.0
+    notes: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def exit_status(self) -> int:
         """0, or 1 when any sample failed."""
         return 1 if self.failures else 0
 
+    def add_notes(self, name: str, notes: Sequence[str]) -> None:
+        """Count remarks about the clip `name`."""
+        for text in notes:
+            self.notes[text] += 1
+            self.examples.setdefault(text, []).append(name)
+            self.examples[text] = sorted(self.examples[text])[:3]
+
 
 @dataclass(frozen=True)
-class _Failure:
-    reason: str
+class Means:
+    """The means of a run: clips per batch, its `budget` in units of cost, processes that read, that hold the model."""
 
-
-class _SafeLoad:
-    """Wraps `load` so that an exception travels back as a value; picklable for worker processes."""
-
-    def __init__(self, load: Any) -> None:
-        self.load = load
-
-    def __call__(self, sample: Sample) -> Any:
-        try:
-            return self.load(sample)
-        except Exception as error:  # one bad clip must not stop a batch: it is listed with its reason
-            return _Failure(_reason(error))
-
-
-class _Batches:
-    """Map-style data set over planned batches, for torch's DataLoader."""
-
-    def __init__(self, batches: list[list[Sample]], load: _SafeLoad) -> None:
-        self.batches = batches
-        self.load = load
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, index: int) -> list[Any]:
-        return [self.load(sample) for sample in self.batches[index]]
+    batch_size: int = 8
+    budget: float | None = None
+    num_workers: int | None = 0
+    num_procs: int | None = 1
 
 
 def run_extraction(
@@ -73,127 +68,125 @@ def run_extraction(
     level: str,
     *,
     batch_size: int = 8,
-    num_workers: int = 0,
+    num_workers: int | None = 0,
     overwrite: bool = False,
     progress: bool = True,
+    budget: float | None = None,
+    num_procs: int | None = 1,
+    infix: str = "",
 ) -> ExtractionReport:
-    """Extract `samples` into ``<features_root>/<stem><sep><UTT|FRA>/<name>.npy``.
+    """Extract `samples` into ``<features_root>/<stem><sep>[<infix><sep>]<UTT|FRA>/<name>.npy``.
 
     Samples whose files are all there are skipped unless `overwrite`. Files appear whole or not at all, so the run can
-    be killed at any moment and started again. `num_workers` processes read ahead (0: read in this process).
+    be killed at any moment and started again.
+
+    Args:
+        num_workers: processes that read ahead (0: read in this process; None: the extractor's own default).
+        num_procs: processes that hold a copy of the model each (1: only this one; None: see `policy.py`).
+        budget: most cost, in the extractor's unit, of a batch.
+        infix: a condition such as ``noisesnr5``.
+
+    Raises:
+        UserError: the model cannot be used, or a folder holds features of another model, formula or dtype.
     """
     started = time.perf_counter()
-    folders = [features_root / feature_folder_name(output.stem, level) for output in extractor.outputs]
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
-        atomic.remove_orphans(folder)
+    folders = [features_root / output_folder(output.stem, level, infix) for output in extractor.outputs]
     report = ExtractionReport(folders)
-    finished = set() if overwrite else _finished_names(folders, extractor.outputs, level)
+    identities = _claim(extractor, folders, level, overwrite, report)
+    finished = set() if overwrite else finished_names(folders, extractor.outputs, level)
     todo = [sample for sample in samples if sample.name not in finished]
     report.skipped = len(samples) - len(todo)
-    batches = extractor.plan(todo, batch_size)
+    copies = model_copies(extractor, samples, num_procs) if todo else 1
+    means = Means(batch_size, budget, extractor.default_workers if num_workers is None else num_workers, copies)
 
     label = " + ".join(folder.name for folder in folders)
-    with progress_bar(len(todo), label, enabled=progress) as bar:
-        for batch, loaded in zip(batches, _read_ahead(batches, extractor.load, num_workers), strict=True):
-            for sample, result in _extract_each(extractor, batch, loaded):
-                if isinstance(result, _Failure):
-                    report.failures.append((sample.name, result.reason))
-                    for folder in folders:  # --overwrite: the older feature is no longer what this command gives
-                        (folder / f"{sample.name}.npy").unlink(missing_ok=True)
-                else:
-                    for folder, rows in zip(folders, result, strict=True):
-                        atomic.save_npy(folder / f"{sample.name}.npy", rows if level == "FRAME" else rows.mean(axis=0))
-                    report.done += 1
+    with (
+        progress_bar(len(todo), label, enabled=progress) as bar,
+        closing(_results(extractor, todo, level, means)) as batches,
+    ):
+        for batch, results in batches:
+            for sample, result in zip(batch, results, strict=True):
+                _keep(sample, result, folders, report)
                 bar.update()
     report.failures.sort()
-    attempted = {sample.name for sample in todo}
-    for folder in folders:
-        update_failures(folder, report.failures, attempted, lambda name, at=folder: (at / f"{name}.npy").exists())
+    _finish_folders(folders, identities, report, {sample.name for sample in todo})
     report.seconds = time.perf_counter() - started
     return report
 
 
-def _read_ahead(batches: list[list[Sample]], load: Any, num_workers: int) -> Iterable[list[Any]]:
-    data = _Batches(batches, _SafeLoad(load))
-    if num_workers <= 0 or len(batches) < 2:
-        return (data[index] for index in range(len(data)))
-    from torch.utils.data import DataLoader
-
-    # forkserver: a fork of this process would copy its running threads' locks (OpenMP, CUDA).
-    return DataLoader(
-        data,
-        batch_size=None,
-        shuffle=False,
-        num_workers=min(num_workers, len(batches)),
-        collate_fn=_identity,
-        multiprocessing_context="forkserver",
-    )
+def output_folder(stem: str, level: str, infix: str = "") -> str:
+    """``eGeMAPS_UTT``, ``a-FRA``; with a condition ``eGeMAPS_noisesnr5_UTT``, ``a-noisesnr5-FRA``."""
+    plain = feature_folder_name(stem, level)
+    if not infix:
+        return plain
+    suffix = LEVEL_SUFFIX[level]
+    separator = plain[-len(suffix) - 1]
+    return f"{stem}{separator}{infix}{separator}{suffix}"
 
 
-def _identity(item: Any) -> Any:
-    return item
+def _claim(
+    extractor: Extractor, folders: list[Path], level: str, overwrite: bool, report: ExtractionReport
+) -> list[Identity]:
+    model = {}
+    if extractor.weights is not None:
+        model = {"name": extractor.weights.name, "fingerprint": fingerprint(extractor.weights)}
+        if revision := hub_revision(extractor.weights):
+            model["revision"] = revision
+    identities = []
+    for folder, output in zip(folders, extractor.outputs, strict=True):
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic.remove_orphans(folder)
+        name = folder.name[: -len(LEVEL_SUFFIX[level]) - 1]
+        identity = Identity(name, level, output.width, extractor.dtype or "float32", extractor.formula, model)
+        remark = claim_folder(folder, identity, overwrite)
+        report.remarks += [remark] if remark else []
+        identities.append(identity)
+    return identities
 
 
-def _extract_each(
-    extractor: Extractor, batch: list[Sample], loaded: list[Any]
-) -> Iterator[tuple[Sample, tuple[np.ndarray, ...] | _Failure]]:
-    """Results of one batch; if the batch fails as a whole, its samples are tried one at a time."""
-    good = [(sample, item) for sample, item in zip(batch, loaded, strict=True) if not isinstance(item, _Failure)]
-    results: dict[str, tuple[np.ndarray, ...] | _Failure] = {
-        sample.name: item for sample, item in zip(batch, loaded, strict=True) if isinstance(item, _Failure)
-    }
-    if good:
-        try:
-            rows = extractor.extract([item for _, item in good])
-            for (sample, _), arrays in zip(good, rows, strict=True):
-                results[sample.name] = _checked(arrays, extractor.outputs)
-        except Exception:
-            for sample, item in good:
-                try:
-                    results[sample.name] = _checked(extractor.extract([item])[0], extractor.outputs)
-                except Exception as error:  # alone and still failing: this sample's own failure
-                    results[sample.name] = _Failure(_reason(error))
-    for sample in batch:
-        yield sample, results[sample.name]
+def _results(
+    extractor: Extractor, todo: Sequence[Sample], level: str, means: Means
+) -> Iterator[tuple[list[Sample], list[Result]]]:
+    """(batch, results) of all batches: computed in worker processes, or here with reading here or in processes."""
+    if not todo:
+        return
+    if means.budget is None:
+        batches = extractor.plan(todo, means.batch_size)
+    else:
+        batches = extractor.plan(todo, means.batch_size, means.budget)
+    if means.num_procs and means.num_procs > 1 and extractor.replica is not None:
+        task = ExtractBatch(extractor.replica, level, threads_per_copy(means.num_procs))
+        yield from in_workers(task, batches, means.num_procs)
+        return
+    extractor.prepare()
+    if means.num_workers and len(batches) > 1:
+        with closing(in_workers(LoadBatch(extractor.load), batches, means.num_workers)) as loaded_batches:
+            for batch, loaded in loaded_batches:
+                yield batch, extract_batch(extractor, loaded, level)
+        return
+    for batch in batches:
+        yield batch, extract_batch(extractor, load_batch(extractor.load, batch), level)
 
 
-def _checked(arrays: Sequence[np.ndarray], outputs: Sequence[Output]) -> tuple[np.ndarray, ...] | _Failure:
-    rows = []
-    for array, output in zip(arrays, outputs, strict=True):
-        array = np.asarray(array, dtype=np.float32)
-        if array.ndim != 2 or array.shape[1] != output.width:
-            raise ValueError(f"{output.stem}: expected an array (T, {output.width}), got {array.shape}")
-        if not np.isfinite(array).all():
-            return _Failure(f"{output.stem}: the model gave a value that is not finite (NaN or infinity)")
-        rows.append(array if len(array) else np.zeros((1, output.width), np.float32))
-    return tuple(rows)
+def _keep(sample: Sample, result: Result, folders: list[Path], report: ExtractionReport) -> None:
+    """Save one sample's arrays, or note its failure."""
+    report.notes.update(result.batch_notes)
+    if isinstance(result.value, Failure):
+        report.failures.append((sample.name, result.value.reason))
+        for folder in folders:  # --overwrite: the older feature is no longer what this command gives
+            (folder / f"{sample.name}.npy").unlink(missing_ok=True)
+        return
+    for folder, array in zip(folders, result.value, strict=True):
+        atomic.save_npy(folder / f"{sample.name}.npy", array)
+    report.done += 1
+    report.add_notes(sample.name, result.notes)
 
 
-def _finished_names(folders: list[Path], outputs: Sequence[Output], level: str) -> set[str]:
-    """Names whose file is whole in every folder."""
-    names: set[str] | None = None
-    for folder, output in zip(folders, outputs, strict=True):
-        whole = 128 + 4 * output.width  # bytes of an utterance file: npy header, then float32
-        found = set()
-        for entry in os.scandir(folder):
-            if entry.name.endswith(".npy") and not entry.name.startswith("."):
-                if (level == "UTTERANCE" and entry.stat().st_size == whole) or _is_whole(entry.path, output.width):
-                    found.add(entry.name[: -len(".npy")])
-        names = found if names is None else names & found
-    return names or set()
-
-
-def _is_whole(path: str, width: int) -> bool:
-    """The header is readable, names rows of `width`, and the file is as long as it says."""
-    try:
-        array = np.lib.format.open_memmap(path, mode="r")  # np.load would open a zip of that name, too
-    except (ValueError, OSError, EOFError):
-        return False
-    return array.ndim in (1, 2) and array.size > 0 and array.shape[-1] == width
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    name = type(error).__name__
-    return text if name in ("SampleError", "UserError") and text else f"{name}: {text}" if text else name
+def _finish_folders(
+    folders: list[Path], identities: list[Identity], report: ExtractionReport, attempted: set[str]
+) -> None:
+    for folder, identity in zip(folders, identities, strict=True):
+        with locked(folder):
+            update_failures(folder, report.failures, attempted, lambda name, at=folder: (at / f"{name}.npy").exists())
+            listed = folder / FAILURES_FILE
+            complete_manifest(folder, identity, len(read_csv(listed)) if listed.exists() else 0)

@@ -1,35 +1,36 @@
-"""Text encoders: the sum of the last four hidden states, one row per token of the sentence, special tokens removed.
+"""Text features: the sum of the last four hidden states, one row per token of the sentence, special tokens removed.
 
-Works by architecture (config.json): an encoder, a decoder, or the encoder of an encoder-decoder model. Sentences of
-like length share a batch, padded on the right and masked, so padding changes the numbers by float noise only.
+Sentences of like length share a batch, padded on the right and masked: padding changes the numbers by float noise only.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from feature_extraction.contract import Extractor, Output, Sample
-from feature_extraction.huggingface_folder import load_model, read_model_type
-from feature_extraction.text.token_slice import find_token_slice
-from toolkit.utils.errors import UserError
-from toolkit.utils.quiet import quiet_transformers
+from feature_extraction.contract import Extractor, Output, Sample, batches_of
+from feature_extraction.notes import note
+from feature_extraction.text.model_config import hidden_width, load_config, max_positions, needs_own_code
+from feature_extraction.text.precision import choose_dtype
+from feature_extraction.text.text_model import TextModel
+from feature_extraction.text.text_tokenizer import SentenceTokenizer
+from feature_extraction.text.token_slice import CHINESE_PROBE
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-LAST_LAYERS = 4
-# Their positions are counted from pad_token_id + 1, so that the table of positions is longer than the longest text.
-_OFFSET_POSITIONS = frozenset(("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer"))
+CPU_BATCH_TOKENS = 256  # measured on BERT-base: smaller wastes the weights read, larger falls out of the caches
+GPU_BATCH_TOKENS = 8192
 
 
 def transcript(sample: Sample) -> str:
-    """`Extractor.load` of text: the transcript itself; tokens are made in the main process, beside the model."""
+    """`Extractor.load` of text: the transcript itself; tokens are made in the main process, many at once."""
+    if not sample.text.strip():
+        note("no transcript: zeros saved")
     return sample.text
 
 
@@ -37,78 +38,68 @@ class TextExtractor(Extractor):
     """Features of a text model's folder; width = its hidden size.
 
     Raises:
-        UserError: the folder cannot be loaded, or its tokenizer's special tokens cannot be told apart.
+        UserError: the folder is no text model's, or needs code of its own that is not trusted. What is wrong with its
+            tokenizer or weights is said by `plan` and `prepare`.
     """
 
     modality = "text"
+    replica_pays = 200_000  # letters; loading the copies takes about as long as 10,000 of them
+    formula = "sum of the last 4 hidden states of the sentence's own tokens"
 
-    def __init__(self, folder: Path, stem: str, device: torch.device) -> None:
-        from transformers import AutoModel
-
-        read_model_type(folder)  # a damaged config is named before transformers guesses
-        self.tokenizer = _load_tokenizer(folder)
-        self.own_tokens = find_token_slice(self.tokenizer, str(folder))
-        model = load_model(AutoModel, folder, device)
-        self.model = model.get_encoder() if model.config.is_encoder_decoder else model
-        self.max_tokens = longest_text(self.tokenizer, model.config)
-        self.outputs = (Output(stem, model.config.hidden_size),)
+    def __init__(
+        self,
+        folder: Path,
+        stem: str,
+        device: torch.device,
+        *,
+        dtype: str | None = None,
+        device_map: str | None = None,
+        trust_remote_code: bool = False,
+    ) -> None:
+        self.weights = folder
+        self._config = load_config(folder, trust_remote_code)
+        self._device = device
+        self._device_map = device_map
+        self.dtype = choose_dtype(dtype, self._config, device)
+        self.outputs = (Output(stem, hidden_width(self._config)),)
         self.load = transcript
-        self._said_truncated = False
+        if device.type == "cpu" and not device_map:
+            options = {"dtype": self.dtype, "trust_remote_code": trust_remote_code}
+            self.replica = partial(TextExtractor, folder, stem, device, **options)
+
+    @cached_property
+    def tokenizer(self) -> SentenceTokenizer:
+        """Loaded when it is first needed: a run that finds everything done needs none."""
+        return SentenceTokenizer(self.weights, max_positions(self._config), needs_own_code(self.weights))
+
+    @cached_property
+    def model(self) -> TextModel:
+        """Loaded when it is first needed, and tried on the probe sentence."""
+        tokenizer = self.tokenizer  # first: its errors come in a second, the weights may take minutes
+        model = TextModel(self.weights, self._config, self._device, self.dtype, self._device_map)
+        model.probe(tokenizer.encode([CHINESE_PROBE])[0], tokenizer.pads)
+        return model
+
+    def prepare(self) -> None:
+        """Load tokenizer and model."""
+        _ = self.model
+
+    def plan(self, samples: Sequence[Sample], batch_size: int, budget: float | None = None) -> list[list[Sample]]:
+        """Batches by number of tokens, longest first; `budget` is in tokens, padding included."""
+        if budget is None:
+            budget = CPU_BATCH_TOKENS if self._device.type == "cpu" else GPU_BATCH_TOKENS
+        lengths = self.tokenizer.lengths([sample.text for sample in samples])
+        by_name = {sample.name: length for sample, length in zip(samples, lengths, strict=True)}
+        return batches_of(samples, lambda sample: by_name[sample.name], batch_size, budget)
 
     def extract(self, batch: Sequence[str]) -> list[tuple[np.ndarray, ...]]:
         """Sentences -> ``(T, D)`` each, T = own tokens; an empty sentence gives ``(0, D)``."""
+        own = self.tokenizer.own_tokens
         results: list[tuple[np.ndarray, ...]] = [(np.zeros((0, self.outputs[0].width), np.float32),)] * len(batch)
-        encoded = [self._encode(text) for text in batch]
-        filled = [index for index, tokens in enumerate(encoded) if len(tokens["input_ids"][self.own_tokens])]
+        encoded = self.tokenizer.encode(batch)
+        filled = [index for index, tokens in enumerate(encoded) if tokens["input_ids"][own]]
         if filled:
-            rows = self._last_layers([encoded[index] for index in filled])  # (B, longest, D)
+            rows = self.model.last_layers([encoded[index] for index in filled], self.tokenizer.pads)
             for index, row in zip(filled, rows, strict=True):
-                length = len(encoded[index]["input_ids"])
-                results[index] = (row[:length][self.own_tokens],)
+                results[index] = (row[: len(encoded[index]["input_ids"])][own],)
         return results
-
-    def _encode(self, text: str) -> dict[str, Any]:
-        """Token ids (and what else the model takes) of one sentence; cut to the maximum, special tokens kept."""
-        tokens = self.tokenizer(text, verbose=False)
-        if self.max_tokens is None or len(tokens["input_ids"]) <= self.max_tokens:
-            return dict(tokens)
-        if not self._said_truncated:
-            print(f"warning: texts of more than {self.max_tokens} tokens are cut to that length", file=sys.stderr)
-            self._said_truncated = True
-        return dict(self.tokenizer(text, truncation=True, max_length=self.max_tokens))
-
-    def _last_layers(self, encoded: list[dict[str, Any]]) -> np.ndarray:
-        import torch
-
-        with quiet_transformers():  # it would advise against padding by hand
-            inputs = self.tokenizer.pad(encoded, padding=True, padding_side="right", return_tensors="pt")
-        with torch.inference_mode():
-            states = self.model(**inputs.to(self.model.device), output_hidden_states=True).hidden_states
-            return torch.stack(states[-LAST_LAYERS:]).sum(dim=0).float().cpu().numpy()
-
-
-def longest_text(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> int | None:
-    """How many tokens, special ones included, the model takes at once; None when it has no limit."""
-    limits = []
-    if tokenizer.model_max_length < 1_000_000:  # transformers writes 1e30 for "not stated"
-        limits.append(int(tokenizer.model_max_length))
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions and positions > 0 and not getattr(config, "relative_attention", False):
-        limits.append(positions - (config.pad_token_id + 1 if config.model_type in _OFFSET_POSITIONS else 0))
-    return min(limits, default=None)
-
-
-def _load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
-
-    with quiet_transformers():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, ImportError, KeyError) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"{folder}: its tokenizer cannot be loaded ({reason}); download it again") from error
-        if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers makes an empty one up
-            raise UserError(f"{folder}: holds no tokenizer files; download tokenizer.json or the vocabulary into it")
-        if tokenizer.pad_token is None:  # padded places are masked, so any token will do
-            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-    return tokenizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from feature_extraction.samples import audio_samples, text_samples
+from feature_extraction.samples import audio_condition, audio_samples, face_samples, text_samples
 from toolkit.utils.errors import UserError
 
 
@@ -31,3 +31,34 @@ def test_names_that_would_leave_the_folder_or_hide_are_refused(tmp_path, name):
     path.write_text(f"name,chinese\n{name},x\n", encoding="utf-8")
     with pytest.raises(UserError, match="cannot be a file name"):
         text_samples(path, "chinese")
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    for name in ("a.wav", "a.WAV", "b.wav"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UserError, match=r"a\.WAV and a\.wav are both the clip 'a'"):
+        audio_samples(tmp_path)
+
+
+def test_conditions_name_folder_and_infix(tmp_path):
+    audio = tmp_path / "subaudio"
+    assert audio_condition(audio, None, None) == (audio, "")
+    assert audio_condition(audio, "snrmix", None) == (tmp_path / "subaudio_snrmix", "noisesnrmix")
+    assert audio_condition(audio, None, "chi") == (tmp_path / "audio-ttschi16k", "ttschi")
+    with pytest.raises(UserError, match="--noise_case snr5 and --tts_lang eng name two different folders"):
+        audio_condition(audio, "snr5", "eng")
+
+
+def test_a_missing_audio_folder_names_those_that_exist(tmp_path):
+    for name in ("audio", "audio_snr5"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=r"audio_snr7 does not exist; .*\(audio folders there: audio, audio_snr5\)"):
+        audio_samples(tmp_path / "audio_snr7")
+
+
+def test_faces_without_an_array_are_left_out(tmp_path):
+    for name in ("b", "a", ".hidden", "empty"):
+        (tmp_path / name).mkdir()
+        if name != "empty":
+            (tmp_path / name / f"{name}.npy").write_bytes(b"")
+    assert [sample.name for sample in face_samples(tmp_path)] == ["a", "b"]

@@ -8,14 +8,19 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from feature_extraction import cli
+from feature_extraction.manifest import LOCK_FILE
 from feature_extraction.save_loop import run_extraction
+from toolkit.dataloader.feature_folders import choose_folders
+from toolkit.utils.errors import UserError
 
+ADDED = {"manifest.json", LOCK_FILE}
 ODD_NAMES = ("plain", "with space", "dots.in.it", "quote'\"s", "$HOME", "中文", "a;b&c", "-dash", "n.npy")
 
 
@@ -49,7 +54,7 @@ def run(samples, root, level="UTTERANCE", extractor=None, **options):
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != LOCK_FILE}
 
 
 def test_frame_is_the_array_and_utterance_its_mean(clips, tmp_path):
@@ -167,7 +172,7 @@ def test_workers_change_no_byte(clips, tmp_path, workers):
     other = run(samples, tmp_path / "g", "FRAME", batch_size=2, num_workers=workers)
     assert plain.failures == other.failures and [name for name, _ in plain.failures] == ["bad", "poison"]
     files = contents(tmp_path / "f/count-FRA")
-    assert set(files) == {f"{name}.npy" for name in ODD_NAMES} | {"failures.csv"}
+    assert set(files) == {f"{name}.npy" for name in ODD_NAMES} | {"failures.csv", "manifest.json"}
     assert contents(tmp_path / "g/count-FRA") == files
     assert run(samples, tmp_path / "f", "FRAME").skipped == len(ODD_NAMES)
 
@@ -181,7 +186,7 @@ def test_orphans_of_dead_processes_are_swept(clips, tmp_path):
     dead.write_bytes(b"half")
     alive.write_bytes(b"half")
     run(clips({"a": [1]}), tmp_path / "f")
-    assert sorted(path.name for path in folder.iterdir()) == [alive.name, "a.npy"]
+    assert {path.name for path in folder.iterdir()} == {alive.name, "a.npy"} | ADDED
 
 
 def test_killed_in_the_middle_of_a_write_then_run_again(clips, tmp_path):
@@ -195,7 +200,7 @@ def test_killed_in_the_middle_of_a_write_then_run_again(clips, tmp_path):
     whole = contents(tmp_path / "f/count-FRA")
     left = contents(folder)
     parts = [name for name in left if name.endswith(".part")]
-    assert len(parts) == 1 and len(left) == 5
+    assert len(parts) == 1 and len(left) == 6 and json.loads(left.pop("manifest.json"))["counts"] == {}
     assert all(left[name] == whole[name] for name in left if name not in parts)
     report = run(samples, tmp_path / "g", "FRAME", batch_size=1)
     assert (report.done, report.skipped) == (4, 4)
@@ -209,3 +214,94 @@ def test_printed_report_lists_failures_and_folder(clips, tmp_path, capsys):
     assert lines[0].startswith("1 done, 0 already there, 22 failed in ") and lines[0].endswith("count-UTT")
     assert lines[1].startswith("  failed: bad00: ") and len(lines) == 22
     assert lines[-1] == "  ... and 2 more: see failures.csv in the folder"
+
+
+def test_copies_of_the_model_change_no_byte(clips, tmp_path):
+    values = {name: list(range(1, 4 + index)) for index, name in enumerate(ODD_NAMES)}
+    samples = clips({**values, "bad": "bad", "poison": "poison"})
+    plain = run(samples, tmp_path / "f", "FRAME", batch_size=2)
+    extractor = counting_extractor()
+    other = run(samples, tmp_path / "g", "FRAME", batch_size=2, num_procs=2, extractor=extractor)
+    assert extractor.seen == [] and other.done == plain.done == len(ODD_NAMES)  # nothing was computed here
+    assert other.failures == plain.failures
+    assert contents(tmp_path / "g/count-FRA") == contents(tmp_path / "f/count-FRA")
+
+
+@pytest.mark.parametrize("options", [{"num_workers": 2}, {"num_procs": 2}])
+def test_a_worker_that_dies_costs_one_sample(clips, tmp_path, options):
+    values = {f"clip {index}": [index] for index in range(6)}
+    samples = clips({**values, "deadly": "kill"})
+    report = run(samples, tmp_path / "f", batch_size=4, **options)
+    assert report.done == 6
+    assert report.failures == [
+        ("deadly", "the worker process died on it (out of memory, or a crash while decoding)"),
+    ]
+
+
+@pytest.mark.parametrize("options", [{}, {"num_procs": 2}])
+def test_a_model_that_cannot_be_loaded_stops_the_run(clips, tmp_path, options, counting):
+    samples = clips({"a": [1], "b": [2]})
+    with pytest.raises(UserError, match="^no weights$"):
+        run(samples, tmp_path / "f", extractor=counting.Weightless(), batch_size=1, **options)
+    assert not list((tmp_path / "f/count-UTT").glob("*.npy"))
+
+
+def test_the_model_is_not_loaded_when_all_is_done(clips, tmp_path, counting):
+    samples = clips({"a": [1]})
+    run(samples, tmp_path / "f")
+    assert run(samples, tmp_path / "f", extractor=counting.Weightless()).skipped == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"num_workers": 2}, {"num_procs": 2}])
+def test_remarks_are_counted_and_told_once(clips, tmp_path, capsys, options, counting):
+    samples = clips({f"c{index}": [index, 1000] for index in range(5)} | {"quiet": [1], "bad": "bad"})
+    report = run(samples, tmp_path / "f", extractor=counting.Remarking(), batch_size=2, **options)
+    assert report.notes == {"loud": 5, "batch": 4}
+    cli.print_report(report)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("  note: 4 clips: batch") and lines[2] == "  note: 5 clips: loud (such as c0, c1, c2)"
+
+
+def test_copies_of_a_killed_run_end_with_it(clips, tmp_path):
+    samples = clips({f"clip {index}": [index] for index in range(4)} | {"slow": "sleep"})
+    script = Path(__file__).with_name("counting_extractor.py")
+    command = [sys.executable, str(script), str(samples[0].path.parent), str(tmp_path / "g"), "copies"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    workers = set()
+    deadline = time.monotonic() + 60
+    while len(workers) < 1 and time.monotonic() < deadline:  # the one that sleeps has written its number
+        workers = {int(path.name) for path in (tmp_path / "clips").glob("[0-9]*") if path.name.isdigit()}
+        time.sleep(0.05)
+    assert workers, "no worker started"
+    process.kill()
+    process.wait()
+    while any(_running(pid) for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(_running(pid) for pid in workers)
+    (tmp_path / "clips/slow.json").write_text("[9]")
+    report = run(samples, tmp_path / "g")
+    assert report.done + report.skipped == 5 and report.exit_status == 0
+    run(samples, tmp_path / "f")
+    assert contents(tmp_path / "g/count-UTT") == contents(tmp_path / "f/count-UTT")
+
+
+def _running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("stem", "level", "folder"),
+    [("eGeMAPS", "UTTERANCE", "eGeMAPS_noisesnr5_UTT"), ("a.b", "FRAME", "a.b-noisesnr5-FRA")],
+)
+def test_folders_of_a_condition_are_those_that_training_reads(clips, tmp_path, stem, level, folder):
+    samples = clips({"a": [1]})
+    run(samples, tmp_path / "f", level, counting_extractor(stem))
+    run(samples, tmp_path / "f", level, counting_extractor(stem), infix="noisesnr5")
+    plain = folder.replace("noisesnr5", "").replace("__", "_").replace("--", "-")
+    for condition in ("noisesnr5", "snr5"):
+        side = choose_folders("test", tmp_path / "f", [plain], ["A"], condition)
+        assert side.folders == (tmp_path / "f" / folder,) and side.notes == ()
+    assert choose_folders("test", tmp_path / "f", [plain], ["A"], None).folders == (tmp_path / "f" / plain,)

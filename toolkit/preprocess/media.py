@@ -17,7 +17,7 @@ from toolkit.utils.errors import UserError
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov")
 SAMPLE_RATE = 16000  # Hz, of all audio in the toolkit
 _STOP_POLL = 0.2  # seconds between two looks at the stop event while ffmpeg runs
-_LAST_LINES = 3  # how many of ffmpeg's lines an error carries
+_LAST_LINES = 5  # how many of ffmpeg's lines an error carries
 _ADDRESS = re.compile(r" @ (0x)?[0-9a-fA-F]+(?=\])")  # "[mov,mp4 @ 0x55d0]": differs between runs
 
 

@@ -11,8 +11,10 @@ import pytest
 import soundfile
 
 from feature_extraction.audio.handcrafted_feature_extractor import main
+from feature_extraction.audio.opensmile_config import TOO_SHORT
 from feature_extraction.audio.opensmile_extractor import FEATURE_SETS, OpensmileExtractor
-from feature_extraction.contract import Sample, SampleError
+from feature_extraction.contract import Sample
+from feature_extraction.notes import collected_notes
 from toolkit.utils.errors import UserError
 
 RATE = 16000
@@ -89,13 +91,17 @@ def test_full_scale_does_not_wrap_around(tmp_path):
     assert np.median(loud[:, 8]) == pytest.approx(1.0, abs=0.01)
 
 
-def test_too_short_clips_are_named(tmp_path):
+@pytest.mark.parametrize(("name", "shortest"), [("eGeMAPS", 60), ("IS09", 25), ("IS10", 70), ("IS13", 60)])
+@pytest.mark.parametrize("level", ["UTTERANCE", "FRAME"])
+def test_a_clip_without_a_frame_has_no_row_and_is_remarked(tmp_path, name, shortest, level):
     path = tmp_path / "blip.wav"
-    soundfile.write(path, voiced(0.01), RATE)
-    for name in FEATURE_SETS:
-        for level in ("UTTERANCE", "FRAME"):
-            with pytest.raises(SampleError, match=r"blip.wav: 10.0 ms of sound are too short"):
-                OpensmileExtractor(name, level).load(Sample("blip", path))
+    extractor = OpensmileExtractor(name, level)
+    for milliseconds, rows in ((shortest, 1), (shortest - 5 if shortest < 70 else 65, 0), (1, 0)):
+        soundfile.write(path, voiced()[: 16 * milliseconds], RATE)
+        with collected_notes() as notes:
+            found = extractor.load(Sample("blip", path))
+        assert found.shape[1] == extractor.outputs[0].width and found.dtype == np.float32
+        assert min(len(found), 1) == rows and notes == [] if rows else notes == [TOO_SHORT]
 
 
 def test_load_stays_picklable_after_use(clip):
@@ -114,7 +120,10 @@ def test_script_writes_the_folder_and_reports_the_bad_clip(clip, tmp_path, capsy
     (root / "audio").mkdir(parents=True)
     clip.path.rename(root / "audio/a b.$x.wav")
     soundfile.write(root / "audio/blip.wav", voiced(0.01), RATE)
+    (root / "audio/text.wav").write_text("no sound")
     arguments = ["--dataset", "MER2024", "--data_root", str(tmp_path), "--gpu", "-1", "--feature_set", "eGeMAPS"]
     assert main([*arguments, "--feature_extractor", "opensmile"]) == 1
     assert np.load(root / "features/eGeMAPS_UTT/a b.$x.npy").shape == (88,)
-    assert "failed: blip: " in capsys.readouterr().out
+    assert np.array_equal(np.load(root / "features/eGeMAPS_UTT/blip.npy"), np.zeros(88, np.float32))
+    printed = capsys.readouterr().out
+    assert "failed: text: " in printed and f"1 clip: {TOO_SHORT} (such as blip)" in printed

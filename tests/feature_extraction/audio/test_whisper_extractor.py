@@ -15,6 +15,7 @@ from feature_extraction.audio.extract_audio_huggingface import main
 from feature_extraction.audio.whisper_extractor import WhisperExtractor
 from feature_extraction.contract import Sample
 from feature_extraction.huggingface_folder import find_model_folder
+from feature_extraction.notes import collected_notes
 from toolkit.utils.errors import UserError
 
 RATE = 16000
@@ -41,7 +42,9 @@ def clips(tmp_path_factory) -> list[Sample]:
 
 @pytest.fixture(scope="module")
 def extractor(folder: Path) -> WhisperExtractor:
-    return WhisperExtractor(folder, "whisper-tiny.en", torch.device("cpu"))
+    extractor = WhisperExtractor(folder, "whisper-tiny.en", torch.device("cpu"))
+    extractor.prepare()
+    return extractor
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +81,10 @@ def test_only_the_first_30_seconds_count(extractor, clips, tmp_path):
     soundfile.write(tmp_path / "cut.wav", wave[: 30 * RATE], RATE, subtype="PCM_16")
     whole, cut = extractor.load(clips[2]), extractor.load(Sample("cut", tmp_path / "cut.wav"))
     assert whole.shape == (80, 3000) and np.array_equal(whole, cut)
+    with collected_notes() as notes:
+        extractor.load(clips[2])
+        extractor.load(Sample("cut", tmp_path / "cut.wav"))
+    assert notes == ["longer than 30 s: Whisper sees the first 30 s"]
 
 
 def test_load_is_picklable_and_holds_no_weights(extractor, clips):
@@ -107,11 +114,11 @@ def test_damaged_folders_are_named(folder, tmp_path):
     for name in ("config.json", "preprocessor_config.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     with pytest.raises(UserError, match="cannot be loaded"):  # no weights
-        WhisperExtractor(tmp_path, "x", torch.device("cpu"))
+        WhisperExtractor(tmp_path, "x", torch.device("cpu")).prepare()
     (tmp_path / "model.safetensors").symlink_to(folder / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({**config, "encoder_layers": 5}))
     with pytest.raises(UserError, match=r"the weights lack .*layers\.4\."):
-        WhisperExtractor(tmp_path, "x", torch.device("cpu"))
+        WhisperExtractor(tmp_path, "x", torch.device("cpu")).prepare()
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match="not a readable JSON"):
         WhisperExtractor(tmp_path, "x", torch.device("cpu"))
@@ -128,3 +135,9 @@ def test_script_writes_the_mean_of_both_rows(folder, clips, batched, tmp_path, c
     assert np.abs(saved - batched[1].mean(axis=0)).max() < 1e-4 * np.abs(saved).max()
     printed = capsys.readouterr()
     assert "failed: bad: " in printed.out and "Loading weights" not in printed.err
+
+
+def test_plan_counts_windows_whatever_the_length(extractor, clips):
+    assert [len(batch) for batch in extractor.plan(clips * 3, 64)] == [4, 4, 1]  # on a CPU
+    assert [len(batch) for batch in extractor.plan(clips * 3, 64, 150.0)] == [5, 4]
+    assert [len(batch) for batch in extractor.plan(clips, 1)] == [1, 1, 1]

@@ -13,8 +13,8 @@ import torch
 from feature_extraction.contract import Sample
 from feature_extraction.save_loop import run_extraction
 from feature_extraction.text.extract_text_huggingface import main
-from feature_extraction.text.text_extractor import TextExtractor, longest_text
-from toolkit.utils.errors import UserError
+from feature_extraction.text.model_config import max_positions
+from feature_extraction.text.text_extractor import TextExtractor
 
 SENTENCES = {
     "short": "no",
@@ -82,41 +82,74 @@ def test_an_empty_sentence_has_no_rows(extractor):
     assert [rows.shape for (rows,) in extractor.extract(["", ""])] == [(0, 384)] * 2
 
 
-def test_a_text_beyond_the_maximum_is_cut_and_said_once(folder, slow, capsys):
+def test_a_text_beyond_the_maximum_is_cut_and_counted(folder, slow, tmp_path):
     extractor = TextExtractor(folder, "x", torch.device("cpu"))
-    text = "very " * 510 + "long text"
-    ((exact,),) = extractor.extract(["very " * 510])
-    assert exact.shape == (510, 384) and "warning" not in capsys.readouterr().err
-    for _ in range(2):
-        ((rows,),) = extractor.extract([text])
+    texts = {"exact": "very " * 510, "one more": "very " * 511, "long": "very " * 510 + "long text"}
+    samples = [Sample(name, None, text) for name, text in texts.items()]
+    report = run_extraction(extractor, samples, tmp_path, "FRAME", progress=False)
+    assert report.notes == {"transcript of more than 512 tokens: cut to that length": 2}
+    for name, text in texts.items():
+        rows = np.load(report.folders[0] / f"{name}.npy")
         assert rows.shape == (510, 384) and close(rows, slow(text))
-    assert capsys.readouterr().err.count("warning: texts of more than 512 tokens are cut") == 1
 
 
 @pytest.mark.parametrize(
-    ("model_max_length", "config", "expected"),
+    ("config", "expected"),
     [
-        (512, {"model_type": "bert", "max_position_embeddings": 512}, 512),
-        (10**30, {"model_type": "bert", "max_position_embeddings": 512}, 512),
-        (10**30, {"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
-        (384, {"model_type": "mpnet", "max_position_embeddings": 514, "pad_token_id": 1}, 384),
-        (10**30, {"model_type": "xlnet"}, None),
-        (10**30, {"model_type": "deberta-v2", "max_position_embeddings": 512, "relative_attention": True}, None),
+        ({"model_type": "bert", "max_position_embeddings": 512}, 512),
+        ({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
+        ({"model_type": "mpnet", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
+        ({"model_type": "xlnet"}, None),
+        ({"model_type": "bloom", "max_position_embeddings": -1}, None),
+        ({"model_type": "clip", "text_config": SimpleNamespace(model_type="x", max_position_embeddings=77)}, 77),
+        (
+            {
+                "model_type": "deberta-v2",
+                "max_position_embeddings": 512,
+                "relative_attention": True,
+                "position_biased_input": False,
+            },
+            None,
+        ),
+        (
+            {
+                "model_type": "deberta-v2",
+                "max_position_embeddings": 512,
+                "relative_attention": True,
+                "position_biased_input": True,
+            },
+            512,
+        ),
     ],
 )
-def test_longest_text(model_max_length, config, expected):
-    assert longest_text(SimpleNamespace(model_max_length=model_max_length), SimpleNamespace(**config)) == expected
+def test_max_positions(config, expected):
+    assert max_positions(SimpleNamespace(**config)) == expected
+
+
+def test_batches_hold_no_more_tokens_than_the_budget(extractor):
+    counts = {"one": 1, "nine": 9, "three": 3, "nine more": 9, "none": 0, "sixty": 60, "nine again": 9}
+    samples = [Sample(name, None, "word " * count) for name, count in counts.items()]
+    # with [CLS] and [SEP]: 62 alone, then 11 + 11 + 11 = 33 <= 36, then 5 + 3 + 2, padded to 15
+    assert [[sample.name for sample in batch] for batch in extractor.plan(samples, 99, 36)] == [
+        ["sixty"],
+        ["nine", "nine again", "nine more"],
+        ["three", "one", "none"],
+    ]
+    assert [len(batch) for batch in extractor.plan(samples, 1)] == [1] * 7
+
+
+def test_nothing_is_loaded_when_all_is_done(folder, tmp_path):
+    samples = [Sample("a", None, "words")]
+    run_extraction(TextExtractor(folder, "x", torch.device("cpu")), samples, tmp_path, "FRAME", progress=False)
+    again = TextExtractor(folder, "x", torch.device("cpu"))
+    report = run_extraction(again, samples, tmp_path, "FRAME", progress=False)
+    assert (report.done, report.skipped) == (0, 1)
+    assert "model" not in vars(again) and "tokenizer" not in vars(again)
 
 
 def test_load_is_picklable_without_the_model(extractor):
     data = pickle.dumps(extractor.load)
     assert len(data) < 200 and pickle.loads(data)(Sample("a", None, "words")) == "words"
-
-
-def test_a_folder_without_tokenizer_is_named(folder, tmp_path):
-    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
-    with pytest.raises(UserError, match=f"{tmp_path}: holds no tokenizer"):
-        TextExtractor(tmp_path, "x", torch.device("cpu"))
 
 
 def test_script_reads_the_column_and_names_the_folder(folder, slow, tmp_path, capsys):
@@ -130,4 +163,16 @@ def test_script_reads_the_column_and_names_the_folder(folder, slow, tmp_path, ca
     assert close(np.load(root / "features/mini-UTT/a b.$x.npy"), slow("no").mean(axis=0))
     assert close(np.load(root / "features/mini-langeng-FRA/a b.$x.npy"), slow("yes"))
     assert not np.load(root / "features/mini-UTT/b.npy").any()
-    assert "Loading weights" not in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert "Loading weights" not in captured.err
+    assert "no transcript: zeros saved" in captured.out
+
+
+def test_a_copy_for_another_process_gives_the_same(extractor):
+    data = pickle.dumps(extractor.replica)
+    assert len(data) < 1000  # how to build it, not the model
+    copy = pickle.loads(data)()
+    assert (copy.outputs, copy.dtype, copy.weights) == (extractor.outputs, extractor.dtype, extractor.weights)
+    texts = list(SENTENCES.values())
+    for (first,), (second,) in zip(extractor.extract(texts), copy.extract(texts), strict=True):
+        assert close(second, first) if len(first) else len(second) == 0

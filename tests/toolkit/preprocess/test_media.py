@@ -62,11 +62,11 @@ def test_a_wrong_mer_ffmpeg_is_named(tmp_path, monkeypatch):
 
 
 def test_an_error_carries_the_last_lines_without_addresses(tmp_path, monkeypatch):
-    script = "#!/bin/sh\nfor i in 1 2 3; do echo line $i >&2; done\necho '[mov,mp4 @ 0x55d0aF] bad atom' >&2\n"
-    monkeypatch.setenv("MER_FFMPEG", str(executable(tmp_path / "ffmpeg", script + "echo line 3 >&2\nexit 3\n")))
+    script = "#!/bin/sh\nfor i in 1 2 3 4 5; do echo line $i >&2; done\necho '[mov,mp4 @ 0x55d0aF] bad atom' >&2\n"
+    monkeypatch.setenv("MER_FFMPEG", str(executable(tmp_path / "ffmpeg", script + "echo line 5 >&2\nexit 3\n")))
     with pytest.raises(MediaError) as caught:
         run_ffmpeg(["-version"])
-    assert str(caught.value) == "line 2; line 3; [mov,mp4] bad atom"
+    assert str(caught.value) == "line 2; line 3; line 4; line 5; [mov,mp4] bad atom"
     monkeypatch.setenv("MER_FFMPEG", str(executable(tmp_path / "mute", "#!/bin/sh\nexit 3\n")))
     with pytest.raises(MediaError, match="exit status 3 and no message"):
         run_ffmpeg([])
