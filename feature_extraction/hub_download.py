@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from feature_extraction.registry import FEATURES
+from feature_extraction.feature_table import FEATURES
 from toolkit.globals import PATH_TO_PRETRAINED_MODELS
 from toolkit.utils.errors import UserError
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from feature_extraction.registry import FEATURES
+from feature_extraction.feature_table import FEATURES
 from toolkit.globals import PATH_TO_PRETRAINED_MODELS
 from toolkit.utils.errors import UserError
 from toolkit.utils.quiet import quiet_transformers

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from feature_extraction.registry import FEATURES, FeatureRow
+from feature_extraction.feature_table import FEATURES, FeatureRow
 from toolkit.data.features import split_feature_name
 from toolkit.globals import PATH_TO_PRETRAINED_MODELS, PATH_TO_REPOSITORY, corpus_paths
 from toolkit.utils.errors import UserError

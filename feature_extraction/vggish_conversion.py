@@ -48,8 +48,8 @@ def convert_vggish(source: Path, target: Path) -> None:
     """
     import torch
 
-    from feature_extraction.audio.torch_checkpoint import load_weights
     from feature_extraction.audio.vggish_network import Vggish
+    from feature_extraction.torch_checkpoint import load_weights
 
     state = state_dict(_read_npz(source) if source.suffix == ".npz" else _read_tensorflow(source), source)
     with torch.device("meta"):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from feature_extraction.registry import FEATURES, main
+from feature_extraction.feature_table import FEATURES
+from feature_extraction.registry import main
 from toolkit.globals import (
     AUDIO_RANK_LOW2HIGH,
     IMAGR_RANK_LOW2HIGH,

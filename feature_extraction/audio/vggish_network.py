@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from feature_extraction.audio.torch_checkpoint import load_weights, read_checkpoint
+from feature_extraction.torch_checkpoint import load_weights, read_checkpoint
 
 WIDTH = 128
 CONVOLUTIONS = ((64, "pool"), (128, "pool"), (256,), (256, "pool"), (512,), (512, "pool"))  # 3x3, padding 1

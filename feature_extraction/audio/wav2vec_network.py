@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from feature_extraction.audio.torch_checkpoint import load_weights, read_checkpoint
+from feature_extraction.torch_checkpoint import load_weights, read_checkpoint
 from toolkit.utils.errors import UserError
 
 WIDTH = 512

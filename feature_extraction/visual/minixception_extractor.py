@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from feature_extraction.contract import Extractor, Output, Sample, SampleError
+from feature_extraction.contract import Extractor, Output, Sample
+from feature_extraction.visual.face_reader import read_faces
 from feature_extraction.visual.nets.mini_xception import FACE_SIZE, WIDTH, load_mini_xception
 from toolkit.globals import PATH_TO_PRETRAINED_MODELS
 from toolkit.utils.errors import UserError
@@ -34,20 +35,7 @@ class GreyFaces:
     """Picklable: a sample of aligned faces -> ``(T, 64, 64)`` uint8 grey faces."""
 
     def __call__(self, sample: Sample) -> np.ndarray:
-        if sample.path is None or not sample.path.exists():
-            raise SampleError(f"{sample.path} does not exist; run the face step again")
-        try:
-            faces = np.load(sample.path, allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
-            reason = " ".join(str(error).split())
-            raise SampleError(
-                f"{sample.path}: not a readable .npy array ({reason}); run the face step again"
-            ) from error
-        if faces.ndim != 4 or faces.shape[-1] != 3 or faces.dtype != np.uint8 or 0 in faces.shape[1:]:
-            raise SampleError(
-                f"{sample.path}: expected uint8 pictures (T, H, W, 3), found {faces.dtype} {faces.shape}; "
-                "run the face step again"
-            )
+        faces = read_faces(sample)
         return (
             np.stack([grey_face(face) for face in faces])
             if len(faces)

@@ -10,9 +10,10 @@ from dataclasses import replace
 import pytest
 
 from feature_extraction import model_check
+from feature_extraction.feature_table import FEATURES, FeatureRow
 from feature_extraction.hub_download import download
 from feature_extraction.model_check import Check, check_models, print_checks
-from feature_extraction.registry import FEATURES, FeatureRow, main
+from feature_extraction.registry import main
 from toolkit.utils.errors import UserError
 
 

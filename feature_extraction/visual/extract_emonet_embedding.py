@@ -1,0 +1,24 @@
+"""EmoNet features of the aligned faces: features/emonet_UTT (or emonet_FRA), 256 values.
+
+    python feature_extraction/visual/extract_emonet_embedding.py --dataset MER2024 --feature_level UTTERANCE --gpu 0
+    python feature_extraction/visual/extract_emonet_embedding.py --dataset MER2024 --feature_level FRAME --gpu -1
+
+The checkpoint is tools/emonet/emonet_8.pth, or --checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from feature_extraction.visual.face_networks import EMONET
+from feature_extraction.visual.face_script import face_parser, run_face_network
+from toolkit.utils.errors import run_main
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse and extract."""
+    return run_face_network(face_parser(__doc__).parse_args(argv), lambda: EMONET)
+
+
+if __name__ == "__main__":
+    run_main(main)
