@@ -238,10 +238,9 @@ step_noise() {
 # ov --gt_csv G --pred_csv P [--grouping auto|chatgpt|wheel|exact] ...
 #                  MER-OV: score open-vocabulary labels (default: the example in ov_store/)
 step_ov() {
-    local defaults=()
-    has_flag --gt_csv "$@" || defaults+=(--gt_csv "$home/ov_store/check-openset.csv")
-    has_flag --pred_csv "$@" || defaults+=(--pred_csv "$home/ov_store/predict-openset.csv")
-    py "${here}main-ov.py" main_metric ${defaults[@]+"${defaults[@]}"} "$@"
+    local example=(--gt_csv "$home/ov_store/check-openset.csv" --pred_csv "$home/ov_store/predict-openset.csv")
+    if has_flag --gt_csv "$@" || has_flag --pred_csv "$@"; then example=(); fi
+    py "${here}main-ov.py" main_metric ${example[@]+"${example[@]}"} "$@"
 }
 
 # demo [FOLDER]    all steps on the embedded synthetic clips; results go to FOLDER (default demo-output)

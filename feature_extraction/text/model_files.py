@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from feature_extraction.registry import FEATURES
+from feature_extraction.feature_table import FEATURES
 from toolkit.utils.errors import UserError
 
 SINGLE_WEIGHTS = ("model.safetensors", "pytorch_model.bin")

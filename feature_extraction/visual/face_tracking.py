@@ -5,8 +5,9 @@ Nothing here looks at pixels. The rules:
 - A detection continues the track whose last box overlaps it most (intersection over union of at least 0.3), however
   long ago that was: a person who is hidden for a second is the same person at the same place. What continues no track
   starts one.
-- Between two detections of a track, landmarks and box are interpolated linearly, when at most `max_gap` frames lie
-  between them. Frames of a longer gap, before the first and after the last detection have no face.
+- Between two detections of a track, landmarks and box are interpolated linearly in time, when at most `max_gap` frames
+  lie between them and they are at most a second apart (at low frame rates a dozen frames is long). Frames of a longer
+  gap, before the first and after the last detection have no face.
 - The main face is the track with the largest sum of face sizes (square root of the box's area) over its frames, filled
   ones included: a face seen twice as long counts as much as one twice as wide. Among equals the earlier, then the
   further left wins.
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 MIN_OVERLAP = 0.3  # intersection over union at which two boxes are one person
+MAX_GAP_SECONDS = 1.0  # longest time between two detections that is filled
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,15 @@ class Track:
     weight: float = 0.0
     steps: list[tuple[int, Face]] = field(default_factory=list)  # what the newest detection added
 
-    def extend(self, frame: int, face: Face, max_gap: int) -> None:
+    def extend(self, frame: int, face: Face, max_gap: int, times: Sequence[float] | None) -> None:
         """Add a detection; `steps` becomes the frames that it settles: filled ones, then its own."""
-        between = frame - self.frame - 1
-        filled = range(self.frame + 1, frame) if 0 < between <= max_gap else ()
-        self.steps = [(at, _between(self.face, face, (at - self.frame) / (frame - self.frame))) for at in filled]
+        self.steps = []
+        if 0 < frame - self.frame - 1 <= max_gap:
+            ages = range(self.frame - frame, 1)  # frames from the last detection to this one, counted back from it
+            clock = list(ages) if times is None else [times[age - 1] for age in ages]
+            if times is None or clock[-1] - clock[0] <= MAX_GAP_SECONDS:
+                parts = [(time - clock[0]) / (clock[-1] - clock[0]) for time in clock]
+                self.steps = [(frame + ages[i], _between(self.face, face, parts[i])) for i in range(1, len(ages) - 1)]
         self.steps.append((frame, face))
         self.frame, self.face = frame, face
         self.weight += sum(step.size for _, step in self.steps)
@@ -64,8 +70,14 @@ class FaceLinker:
         self.max_gap = max_gap
         self.tracks: list[Track] = []
 
-    def update(self, frame: int, faces: Sequence[Face]) -> list[int]:
+    def update(self, frame: int, faces: Sequence[Face], times: Sequence[float] | None = None) -> list[int]:
         """Take the faces detected in `frame` (frames must come in order).
+
+        Args:
+            frame: its number.
+            faces: in any order.
+            times: seconds of the latest frames up to this one, at least ``max_gap + 2`` of them (or all so far),
+                strictly increasing; None: all frames last equally long.
 
         Returns:
             Indices into `tracks` of those that got a detection now; their `steps` say what is new.
@@ -81,7 +93,7 @@ class FaceLinker:
                 owner[f] = t
         for f, face in enumerate(faces):
             if f in owner:
-                self.tracks[owner[f]].extend(frame, face, self.max_gap)
+                self.tracks[owner[f]].extend(frame, face, self.max_gap, times)
             else:
                 owner[f] = len(self.tracks)
                 self.tracks.append(Track(frame, face.box, frame, face, face.size, [(frame, face)]))

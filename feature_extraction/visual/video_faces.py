@@ -1,27 +1,28 @@
-"""The faces of one video: read it once, detect with MTCNN, link into tracks, align the main track's faces."""
+"""The faces of one clip: read it once, detect with MTCNN, link into tracks, keep the main person's aligned faces."""
 
 from __future__ import annotations
 
 import functools
-import os
 import sys
 import types
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from feature_extraction.contract import SampleError
-from feature_extraction.visual.face_alignment import FACE_SIZE, align_face
+from feature_extraction.visual.face_alignment import align_face
+from feature_extraction.visual.face_frames import Frame
+from feature_extraction.visual.face_spool import FaceSpool
 from feature_extraction.visual.face_tracking import Face, FaceLinker
 
 MIN_CONFIDENCE = 0.9  # of MTCNN's last network; its own threshold, 0.7, lets hands and patterns through
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+LARGE_PICTURE = 1920  # pixels; pictures of twice this width and more are looked at in a reduced copy, 4 times faster
+MAX_STEP_SECONDS = 0.2  # longest time between two looks of the detector, whatever `detect_every` says
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class FaceOptions:
 
     Attributes:
         min_face_size: pixels of the video; a smaller face is not found. The time per frame grows as its inverse square.
-        detect_every: detection runs on every k-th frame and on the last one, landmarks between are interpolated.
+        detect_every: detection runs on every k-th frame (sooner where frames are long, and on the last one), landmarks
+            between are interpolated. Images of a folder are all looked at.
         max_gap: longest run of frames without a detection that is still filled by interpolation.
     """
 
@@ -40,103 +42,124 @@ class FaceOptions:
 
 
 @dataclass(frozen=True)
-class ClipFaces:
-    """The main face of a clip: ``faces`` (T, 112, 112, 3) uint8 BGR, and per face its frame number and place."""
+class FaceRow:
+    """Where one kept face was: frame number from 0, seconds, confidence (None: interpolated), box in pixels."""
 
-    faces: np.ndarray
-    steps: list[tuple[int, Face]]
-    frames: int  # in the video
-    frame_rate: float  # per second; 0 where the video does not say
+    frame: int
+    time: float | None
+    confidence: float | None
+    box: tuple[float, float, float, float]
+    image: str = ""  # file name, where the clip is a folder of images
 
 
-def clip_faces(path: Path, options: FaceOptions) -> ClipFaces:
-    """Faces of the video `path`; T = 0 when no face is found.
+@dataclass(frozen=True)
+class FoundFaces:
+    """The main face of a clip: per face its row, and its position in the `FaceSpool`; how many frames were read."""
 
-    Raises:
-        SampleError: it cannot be opened, or has no picture.
+    rows: list[FaceRow]
+    positions: list[int]
+    frames: int
+
+
+def track_faces(frames: Iterable[Frame], options: FaceOptions, spool: FaceSpool) -> FoundFaces:
+    """Find the main face in the frames of a video; memory does not grow with its length.
+
+    Args:
+        frames: with their times.
+        options: how to look.
+        spool: takes the aligned faces of all tracks.
     """
-    detector = _detector(options.min_face_size)
     max_gap = max(options.max_gap, options.detect_every - 1)
     linker = FaceLinker(max_gap)
-    steps: list[list[tuple[int, Face]]] = []  # per track
-    faces: list[list[np.ndarray]] = []
+    kept: list[list[tuple[FaceRow, int]]] = []  # per track: rows and positions in the spool
     recent: deque[np.ndarray] = deque(maxlen=max_gap + 1)  # the only frames kept: a later detection may fill them
+    times: deque[float] = deque(maxlen=max_gap + 2)
 
     def look(number: int) -> None:
-        for track in linker.update(number, detect(detector, recent[-1])):
-            while len(steps) <= track:
-                steps.append([])
-                faces.append([])
+        for track in linker.update(number, find_faces(recent[-1], options.min_face_size), times):
+            while len(kept) <= track:
+                kept.append([])
             for at, face in linker.tracks[track].steps:
-                steps[track].append((at, face))
-                faces[track].append(align_face(recent[at - number - 1], face.landmarks))
+                back = at - number - 1
+                position = spool.append(align_face(recent[back], face.landmarks))
+                kept[track].append((FaceRow(at, times[back], face.confidence, face.box), position))
 
-    capture = _open(path)
-    frame_rate = capture.get(cv2.CAP_PROP_FPS)
-    number = -1
-    for number, frame in enumerate(_frames(capture)):
-        recent.append(frame)
-        if number % options.detect_every == 0:
+    looked = number = -1
+    looked_time = -np.inf
+    for number, frame in enumerate(frames):
+        recent.append(frame.picture)
+        times.append(float(number) if frame.time is None else frame.time)
+        if looked < 0 or number - looked >= options.detect_every or times[-1] - looked_time > MAX_STEP_SECONDS:
             look(number)
-    if number < 0:
-        raise SampleError(f"{path}: not a single frame could be read; the video is empty or damaged, replace it")
-    if number % options.detect_every:
+            looked, looked_time = number, times[-1]
+    if number > looked:
         look(number)
     main = linker.main()
-    found = np.stack(faces[main]) if main is not None else np.empty((0, FACE_SIZE, FACE_SIZE, 3), np.uint8)
-    return ClipFaces(found, steps[main] if main is not None else [], number + 1, frame_rate)
+    steps = [] if main is None else kept[main]
+    return FoundFaces([row for row, _ in steps], [position for _, position in steps], number + 1)
+
+
+def pick_faces(frames: Iterable[Frame], options: FaceOptions, spool: FaceSpool) -> FoundFaces:
+    """Find one face in every image of a folder, as OpenFace's FaceLandmarkImg does: every image stands for itself.
+
+    An image with one face gives it; one with several gives the main track's (see `face_tracking`), or the largest.
+    """
+    images: list[list[tuple[int, FaceRow, int]]] = []  # per image: track, row, position of every face
+    linker = FaceLinker(0)
+    for number, frame in enumerate(frames):
+        images.append([])
+        for track in linker.update(number, find_faces(frame.picture, options.min_face_size)):
+            face = linker.tracks[track].face
+            row = FaceRow(number, frame.time, face.confidence, face.box, frame.image)
+            images[-1].append((track, row, spool.append(align_face(frame.picture, face.landmarks))))
+    main = linker.main()
+    chosen = [choose(faces, main) for faces in images if faces]
+    return FoundFaces([row for _, row, _ in chosen], [position for *_, position in chosen], len(images))
+
+
+def choose(faces: Sequence[tuple[int, FaceRow, Any]], main: int | None) -> tuple[int, FaceRow, Any]:
+    """The entry (track, row, ...) of one image that is kept: the main track's, else the largest, else the first."""
+    return max(faces, key=lambda entry: (entry[0] == main, entry[1].box[2] * entry[1].box[3], -entry[0]))
+
+
+def find_faces(frame: np.ndarray, min_face_size: int) -> list[Face]:
+    """Faces of one BGR frame ``(H, W, 3)`` uint8, of at least `min_face_size` pixels, in the detector's order."""
+    height, width = frame.shape[:2]
+    reduce = max(1, max(height, width) // LARGE_PICTURE)
+    if reduce == 1:
+        return detect(_detector(min_face_size), frame)
+    size = (max(width // reduce, 1), max(height // reduce, 1))
+    scale = np.array([width, height]) / size
+    found = detect(_detector(max(min_face_size // reduce, 1)), cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
+    return [
+        Face(
+            box=tuple((np.array(face.box) * [*scale, *scale]).tolist()),
+            landmarks=(face.landmarks + 0.5) * scale - 0.5,  # a pixel's centre is at its integer
+            confidence=face.confidence,
+        )
+        for face in found
+    ]
 
 
 def detect(detector: Any, frame: np.ndarray) -> list[Face]:
     """Faces of one BGR frame ``(H, W, 3)`` uint8, in the detector's order."""
-    found = detector.detect_faces(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+    picture = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+    try:
+        found, border = detector.detect_faces(picture), 0
+    except (ValueError, cv2.error):  # it stumbles over boxes that lie wholly outside: give it room around the picture
+        border = max(picture.shape[:2]) // 2
+        picture = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_CONSTANT)
+        found = detector.detect_faces(picture)
     return [
         Face(
-            box=tuple(float(value) for value in face["box"]),
+            box=(float(face["box"][0]) - border, float(face["box"][1]) - border, *map(float, face["box"][2:])),
             # the detector cuts coordinates off to whole pixels: half a pixel takes that bias out
-            landmarks=np.array([face["keypoints"][name] for name in LANDMARKS], dtype=np.float64) + 0.5,
+            landmarks=np.array([face["keypoints"][name] for name in LANDMARKS], dtype=np.float64) + 0.5 - border,
             confidence=float(face["confidence"]),
         )
         for face in found
         if face["confidence"] >= MIN_CONFIDENCE and len(set(face["keypoints"].values())) > 1
     ]
-
-
-def face_rows(clip: ClipFaces) -> list[Sequence[Any]]:
-    """Rows of the csv beside the faces: frame, time_s, confidence ("" if interpolated), x, y, w, h in pixels."""
-    return [
-        (
-            number,
-            f"{number / clip.frame_rate:.4f}" if clip.frame_rate > 0 else "",
-            "" if face.confidence is None else f"{face.confidence:.4f}",
-            *(f"{value:.2f}" for value in face.box),
-        )
-        for number, face in clip.steps
-    ]
-
-
-def _open(path: Path) -> cv2.VideoCapture:
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: what is wrong with a file is in our list of failures
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    # The FFmpeg back end by name: others would take a "%" in the file's name for a pattern of image names.
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    if not capture.isOpened():
-        size = path.stat().st_size if path.exists() else 0
-        raise SampleError(
-            f"{path}: cannot be opened as a video ({size} bytes; not a video, damaged, or no video stream); replace it"
-        )
-    return capture
-
-
-def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
-    try:
-        while True:
-            good, frame = capture.read()
-            if not good:
-                return
-            yield frame
-    finally:
-        capture.release()
 
 
 @functools.cache

@@ -1,27 +1,33 @@
 """The face step on the demo clips, and on videos that are none."""
 
 import csv
+import errno
+import itertools
 import os
 import shutil
 import wave
 
+import av
 import cv2
 import numpy as np
 import pytest
 
-from feature_extraction.contract import SampleError
+from feature_extraction.contract import Sample
+from feature_extraction.shards import Shard
 from feature_extraction.visual import extract_openface, video_faces
-from feature_extraction.visual.face_alignment import TEMPLATE, align_face
+from feature_extraction.visual.face_alignment import TEMPLATE
+from feature_extraction.visual.face_clips import image_folder_samples, video_samples
+from feature_extraction.visual.face_files import csv_row, is_whole
+from feature_extraction.visual.face_frames import VideoFrames
 from feature_extraction.visual.face_preview import write_contact_sheets
-from feature_extraction.visual.face_tracking import Face
-from feature_extraction.visual.faces import extract_faces, is_whole, video_samples
-from feature_extraction.visual.video_faces import ClipFaces, FaceOptions, clip_faces, face_rows
+from feature_extraction.visual.face_spool import FaceSpool
+from feature_extraction.visual.faces import MtcnnBackend, extract_faces
+from feature_extraction.visual.video_faces import FaceOptions, FaceRow, track_faces
 from toolkit.globals import PATH_TO_REPOSITORY
-from toolkit.utils.errors import UserError
 
 DEMO = sorted((PATH_TO_REPOSITORY / "demo" / "mer2024-dataset" / "video-labeled").glob("*.mp4"))
 ODD = """it's "a" $HOME clip.v2 %03d; x"""
-needs_demo = pytest.mark.skipif(len(DEMO) < 8, reason="the demo clips are not in demo/mer2024-dataset")
+MTCNN = MtcnnBackend()
 
 
 def read_frames(path):
@@ -50,46 +56,25 @@ def noise_frames(count, size=(120, 160)):
 
 
 def contents(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-class ScriptedDetector:
-    """In place of MTCNN: the n-th call finds `boxes[n]` (x, y, size), or nothing."""
-
-    def __init__(self, boxes):
-        self.boxes = list(boxes)
-        self.seen = []
-
-    def detect_faces(self, picture):
-        self.seen.append(picture)
-        found = self.boxes[len(self.seen) - 1]
-        if found is None:
-            return []
-        x, y, size = found
-        spots = [(x + int(size * u), y + int(size * v)) for u, v in (TEMPLATE / 112)]
-        return [{"box": [x, y, size, size], "confidence": 0.95, "keypoints": dict(zip(video_faces.LANDMARKS, spots))}]  # noqa: B905
-
-
-def scripted(monkeypatch, boxes):
-    detector = ScriptedDetector(boxes)
-    monkeypatch.setattr(video_faces, "_detector", lambda size: detector)
-    return detector
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name[0] != "."]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 # ---------------------------------------------------------------- one video
 
 
-@needs_demo
+@pytest.mark.skipif(len(DEMO) < 8, reason="the demo clips are not in demo/mer2024-dataset")
 def test_demo_clip_has_an_upright_centred_face_in_every_frame():
-    clip = clip_faces(DEMO[0], FaceOptions())
+    with FaceSpool() as spool:
+        found = track_faces(VideoFrames(DEMO[0]), FaceOptions(), spool)
+        faces = [spool.read(position).copy() for position in found.positions]
     count = len(read_frames(DEMO[0]))
-    assert clip.frames == count > 20 and clip.frame_rate == 25
-    assert clip.faces.shape == (count, 112, 112, 3) and clip.faces.dtype == np.uint8
-    assert [number for number, _ in clip.steps] == list(range(count))
-    measured = [number for number, face in clip.steps if face.confidence is not None]
+    assert found.frames == count > 20
+    assert [row.frame for row in found.rows] == list(range(count))
+    measured = [row.frame for row in found.rows if row.confidence is not None]
     assert measured == sorted({*range(0, count, 3), count - 1})
     # Found again by the detector inside the aligned picture, the landmarks lie on the template.
-    for face in clip.faces[:: count // 5]:
+    for face in faces[:: count // 5]:
         (again,) = video_faces.detect(
             video_faces._detector(60), cv2.copyMakeBorder(face, 56, 56, 56, 56, cv2.BORDER_REPLICATE)
         )
@@ -97,62 +82,17 @@ def test_demo_clip_has_an_upright_centred_face_in_every_frame():
         assert np.abs((again.landmarks - 56 - TEMPLATE).mean(axis=0)).max() < 3
 
 
-def test_gaps_are_filled_from_the_right_frames(monkeypatch, tmp_path):
-    frames = [np.full((90, 120, 3), 3 * t, np.uint8) for t in range(40)]
-    for t, frame in enumerate(frames):
-        cv2.circle(frame, (20 + 2 * t, 45), 12, (0, 200, 3 * t), -1)
-    path = write_video(tmp_path / "clip.avi", frames)
-    boxes = [None] * 40
-    for t in (4, 5, 11, 30, 31):  # 5 frames missing between 5 and 11: filled; 18 between 11 and 30: not
-        boxes[t] = (10 + t, 20, 50)
-    scripted(monkeypatch, boxes)
-    clip = clip_faces(path, FaceOptions(detect_every=1, max_gap=5))
-    assert [number for number, _ in clip.steps] == [*range(4, 12), 30, 31]
-    decoded = read_frames(path)
-    for (number, face), picture in zip(clip.steps, clip.faces, strict=True):
-        np.testing.assert_array_equal(picture, align_face(decoded[number], face.landmarks))
-    assert clip.steps[3][1].box == (17.0, 20.0, 50.0, 50.0) and clip.steps[3][1].confidence is None  # frame 7
-
-
-def test_detection_runs_on_every_kth_frame_and_the_last(monkeypatch, tmp_path):
-    path = write_video(tmp_path / "clip.avi", noise_frames(12))
-    detector = scripted(monkeypatch, [(10, 10, 60)] * 4)
-    clip = clip_faces(path, FaceOptions(detect_every=5, max_gap=1))  # a gap shorter than the step cannot be meant
-    assert len(detector.seen) == 4  # frames 0, 5, 10, 11
-    assert [number for number, _ in clip.steps] == list(range(12))
-
-
-def test_the_detector_gets_rgb_and_faces_are_bgr(monkeypatch, tmp_path):
-    path = write_video(tmp_path / "clip.avi", [np.full((90, 120, 3), (250, 0, 0), np.uint8)] * 2)
-    detector = scripted(monkeypatch, [(20, 10, 60)] * 2)
-    clip = clip_faces(path, FaceOptions(detect_every=1))
-    blue_last = detector.seen[0].mean(axis=(0, 1))
-    assert blue_last[2] > 230 and blue_last[0] < 20
-    middle = clip.faces[0, 40:70, 40:70].mean(axis=(0, 1))
-    assert middle[0] > 230 and middle[2] < 20
-
-
-def test_weak_detections_do_not_count(monkeypatch):
-    detector = ScriptedDetector([(0, 0, 50)])
-    monkeypatch.setattr(video_faces, "MIN_CONFIDENCE", 0.96)
-    assert video_faces.detect(detector, np.zeros((90, 90, 3), np.uint8)) == []
-
-
 def test_csv_rows_by_hand():
-    points = np.zeros((5, 2))
-    steps = [(0, Face((1, 2, 3, 4), points, 0.98765)), (2, Face((1.5, 2, 3, 4), points, None))]
-    clip = ClipFaces(np.zeros((2, 112, 112, 3), np.uint8), steps, 3, 25.0)
-    assert face_rows(clip) == [
-        (0, "0.0000", "0.9877", "1.00", "2.00", "3.00", "4.00"),
-        (2, "0.0800", "", "1.50", "2.00", "3.00", "4.00"),
+    rows = [
+        FaceRow(0, 0.0, 0.98765, (1, 2, 3, 4)),
+        FaceRow(2, 0.08, None, (1.5, 2, 3, 4)),
+        FaceRow(3, None, 0.5, (0, 0, 0, 0), "a b.png"),
     ]
-
-
-def test_a_file_that_is_no_video_is_named(tmp_path):
-    path = tmp_path / "text.mp4"
-    path.write_text("not a video")
-    with pytest.raises(SampleError, match=r"text.mp4: cannot be opened as a video \(11 bytes"):
-        clip_faces(path, FaceOptions())
+    assert [csv_row(row) for row in rows] == [
+        (0, "0.0000", "0.9877", "1.00", "2.00", "3.00", "4.00", ""),
+        (2, "0.0800", "", "1.50", "2.00", "3.00", "4.00", ""),
+        (3, "", "0.5000", "0.00", "0.00", "0.00", "0.00", "a b.png"),
+    ]
 
 
 # ---------------------------------------------------------------- a corpus
@@ -172,7 +112,7 @@ def corpus(tmp_path_factory):
         file.setparams((1, 2, 16000, 0, "NONE", ""))
         file.writeframes(bytes(32000))
     (root / "video" / "notes.txt").write_text("not looked at")
-    report = extract_faces(video_samples(root / "video"), root / "openface_face", FaceOptions(), progress=False)
+    report = extract_faces(video_samples(root / "video"), root / "openface_face", MTCNN, progress=False)
     return root, report
 
 
@@ -185,7 +125,7 @@ def test_good_clips_are_done_and_bad_ones_listed(corpus):
     assert "audio only.mov: cannot be opened as a video" in reasons["audio only"]
     with open(root / "openface_face" / "failures.csv", newline="") as file:
         assert {row["name"]: row["reason"] for row in csv.DictReader(file)} == reasons
-    assert sorted(os.listdir(root / "openface_face")) == sorted([ODD, "b", "failures.csv"])
+    assert sorted(os.listdir(root / "openface_face")) == sorted([".manifest.lock", ODD, "b", "failures.csv"])
     faces = np.load(root / "openface_face" / ODD / f"{ODD}.npy")
     assert faces.shape == (len(read_frames(DEMO[0])), 112, 112, 3)
     with open(root / "openface_face" / ODD / f"{ODD}.csv", newline="") as file:
@@ -196,7 +136,7 @@ def test_good_clips_are_done_and_bad_ones_listed(corpus):
 
 def test_one_worker_gives_the_same_bytes_as_two(corpus, tmp_path):
     root, _ = corpus
-    extract_faces(video_samples(root / "video"), tmp_path, FaceOptions(), num_workers=1, progress=False)
+    extract_faces(video_samples(root / "video"), tmp_path, MTCNN, num_workers=1, progress=False)
     assert contents(tmp_path) == contents(root / "openface_face")
 
 
@@ -208,48 +148,120 @@ def test_finished_clips_are_skipped_and_broken_ones_done_again(corpus, tmp_path)
     stamp = whole.stat().st_mtime_ns
     broken.write_bytes(broken.read_bytes()[:-1])
     samples = [sample for sample in video_samples(root / "video") if sample.name in (ODD, "b")]
-    report = extract_faces(samples, folder, FaceOptions(), progress=False)
+    report = extract_faces(samples, folder, MTCNN, progress=False)
     assert (report.done, report.skipped, report.failures) == (1, 1, [])
     assert whole.stat().st_mtime_ns == stamp
     assert contents(folder) == contents(root / "openface_face")  # failures of clips not tried now are still listed
-    report = extract_faces(samples[:1], folder, FaceOptions(), overwrite=True, progress=False)
+    report = extract_faces(samples[:1], folder, MTCNN, overwrite=True, progress=False)
     assert (report.done, report.skipped) == (1, 0)
 
 
 def test_allow_empty_writes_an_empty_array(corpus, tmp_path):
     root, _ = corpus
     samples = [sample for sample in video_samples(root / "video") if sample.name == "grey noise"]
-    assert extract_faces(samples, tmp_path, FaceOptions(), allow_empty=True, progress=False).exit_status == 0
+    assert extract_faces(samples, tmp_path, MTCNN, allow_empty=True, progress=False).exit_status == 0
     path = tmp_path / "grey noise" / "grey noise.npy"
     assert np.load(path).shape == (0, 112, 112, 3) and is_whole(path)
-    assert extract_faces(samples, tmp_path, FaceOptions(), progress=False).skipped == 1
+    assert extract_faces(samples, tmp_path, MTCNN, progress=False).skipped == 1
 
 
-def test_other_arrays_are_not_whole(tmp_path):
+def test_a_clip_that_fails_now_keeps_no_older_faces(corpus, tmp_path):
+    root, _ = corpus
+    samples = [sample for sample in video_samples(root / "video") if sample.name in ("b", "grey noise", "text")]
+    for name in ("grey noise", "text", "b"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / f"{name}.npy", np.zeros((3, 112, 112, 3), np.uint8))
+        (tmp_path / name / f"{name}.csv").write_text("old")
+    (tmp_path / "text" / "mine.txt").write_text("the user's own")
+    assert extract_faces(samples, tmp_path, MTCNN, progress=False).skipped == 3
+    report = extract_faces(samples, tmp_path, MTCNN, overwrite=True, progress=False)
+    assert (report.done, [name for name, _ in report.failures]) == (1, ["grey noise", "text"])
+    assert sorted(os.listdir(tmp_path)) == [".manifest.lock", "b", "failures.csv", "text"]
+    assert os.listdir(tmp_path / "text") == ["mine.txt"]
+    assert len(np.load(tmp_path / "b" / "b.npy")) > 20
+
+
+def test_faces_of_any_size_are_whole_other_arrays_are_not(tmp_path):
     path = tmp_path / "a.npy"
-    for array in (np.zeros((2, 112, 112, 3)), np.zeros((2, 96, 96, 3), np.uint8), np.zeros((112, 112, 3), np.uint8)):
+    for shape in ((2, 112, 112, 3), (0, 112, 112, 3), (1, 256, 256, 3)):  # OpenFace can be told another size
+        np.save(path, np.zeros(shape, np.uint8))
+        assert is_whole(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert not is_whole(path)
+    for array in (np.zeros((2, 112, 112, 3)), np.zeros((112, 112, 3), np.uint8), np.zeros((2, 9, 9, 4), np.uint8)):
         np.save(path, array)
         assert not is_whole(path)
-    assert not is_whole(tmp_path / "missing.npy")
+    np.savez(tmp_path / "a.npz", array)
+    (tmp_path / "a.npz").rename(path)
+    assert not is_whole(path) and not is_whole(tmp_path / "missing.npy")
 
 
-def test_folders_that_cannot_be_used(tmp_path):
-    with pytest.raises(UserError, match="does not exist"):
-        video_samples(tmp_path / "video")
-    (tmp_path / ".hidden.mp4").touch()
-    with pytest.raises(UserError, match="holds no video"):
-        video_samples(tmp_path)
-    for name in ("z.mp4", "a.b.mkv", "a.mp4"):
-        (tmp_path / name).touch()
-    assert [sample.name for sample in video_samples(tmp_path)] == ["a", "a.b", "z"]
-    (tmp_path / "z.avi").touch()
-    with pytest.raises(UserError, match="z.mp4 and .*z.avi would both be 'z'"):
-        video_samples(tmp_path)
+def test_shards_are_the_whole_corpus(corpus, tmp_path):
+    root, report = corpus
+    samples = video_samples(root / "video")
+    parts = [Shard(index, 2).select(samples) for index in (1, 2)]
+    assert all(parts)
+    for part in parts:
+        extract_faces(part, tmp_path, MTCNN, num_workers=1, progress=False)
+    assert contents(tmp_path) == contents(root / "openface_face")  # failures.csv too
 
 
-def test_script_and_preview(corpus, capsys):
+@pytest.mark.skipif(len(DEMO) < 8, reason="the demo clips are not in demo/mer2024-dataset")
+def test_a_folder_of_images_gives_the_faces_of_the_frames(tmp_path):
+    """The frames of a video as lossless images: with detection on every frame the arrays are the same."""
+    name = "it's a.clip $1"
+    frames = read_frames(DEMO[1])[:12]
+    (tmp_path / "images" / name).mkdir(parents=True)
+    for number, frame in enumerate(frames):
+        cv2.imwrite(str(tmp_path / "images" / name / f"f{number}.png"), frame)
+    (tmp_path / "images" / name / "f99.png").write_bytes(b"damaged")
+    (tmp_path / "images" / "empty").mkdir()
+    report = extract_faces(image_folder_samples(tmp_path / "images"), tmp_path / "faces", MTCNN, progress=False)
+    assert (report.done, [name for name, _ in report.failures]) == (1, ["empty"])
+    assert report.examples == {"images that could not be read were left out": [name]}
+    with FaceSpool() as spool:
+        found = track_faces(itertools.islice(VideoFrames(DEMO[1]), 12), FaceOptions(detect_every=1), spool)
+        expected = np.stack([spool.read(position) for position in found.positions])
+    np.testing.assert_array_equal(np.load(tmp_path / "faces" / name / f"{name}.npy"), expected)
+    with open(tmp_path / "faces" / name / f"{name}.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == [f"f{n}.png" for n in range(12)] and rows[3]["time_s"] == ""
+
+
+def test_a_cut_off_clip_is_done_and_remarked(tmp_path):
+    with (
+        av.open(str(DEMO[0])) as source,
+        av.open(str(tmp_path / "v.mp4"), "w", options={"movflags": "faststart"}) as sink,
+    ):
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                sink.mux(packet)
+    data = (tmp_path / "v.mp4").read_bytes()
+    (tmp_path / "v.mp4").write_bytes(data[: int(len(data) * 0.7)])
+    samples = [Sample("v", tmp_path / "v.mp4")]
+    report = extract_faces(samples, tmp_path / "faces", MTCNN, num_workers=1, progress=False)
+    assert report.done == 1 and sum(report.notes.values()) >= 1
+    assert 10 < len(np.load(tmp_path / "faces" / "v" / "v.npy")) < len(read_frames(DEMO[0]))
+
+
+def test_a_full_disk_ends_the_run_and_keeps_older_faces(tmp_path):
+    class FullDisk(MtcnnBackend):
+        def run(self, samples, folder, allow_empty, num_workers):
+            yield 0, OSError(errno.ENOSPC, "no space left on the disk", "a.npy")
+
+    (tmp_path / "a").mkdir()
+    np.save(tmp_path / "a" / "a.npy", np.zeros((1, 112, 112, 3), np.uint8))
+    with pytest.raises(OSError, match="no space left"):
+        extract_faces([Sample("a", tmp_path / "a.mp4")], tmp_path, FullDisk(), overwrite=True, progress=False)
+    assert is_whole(tmp_path / "a" / "a.npy")
+
+
+def test_script_and_preview(corpus, tmp_path, capsys):
     root, _ = corpus
-    arguments = ["--dataset", "MER2024", "--type", "videoOne", "--name_npy", "--data_root", str(root.parent)]
+    arguments = ["--dataset", "MER2024", "--type", "videoOne", "--backend", "mtcnn", "--data_root", str(root.parent)]
+    arguments += ["--name_npy"]  # alone: all clips
     assert extract_openface.main([*arguments, "--preview", "5"]) == 1  # the bad clips are tried again
     out = capsys.readouterr().out
     assert "0 done, 2 already there, 3 failed" in out and "failed: text:" in out
@@ -258,8 +270,10 @@ def test_script_and_preview(corpus, capsys):
     names = sorted([ODD, "b"])
     faces = np.load(root / "openface_face" / names[1] / f"{names[1]}.npy")
     assert np.abs(sheet[128 + 16 :, -112:].astype(int) - faces[-1]).mean() < 6  # the last face of the second clip
-    with pytest.raises(SystemExit):
-        extract_openface.main(["--dataset", "MER2024", "--type", "faceDir"])
+    (tmp_path / "names.txt").write_text("b\nnobody\n")
+    assert extract_openface.main([*arguments, str(tmp_path / "names.txt")]) == 1
+    out = capsys.readouterr().out
+    assert "0 done, 1 already there, 1 failed" in out and "failed: nobody: stands in" in out
 
 
 def test_more_clips_than_fit_on_a_sheet(tmp_path):
@@ -273,3 +287,12 @@ def test_more_clips_than_fit_on_a_sheet(tmp_path):
     assert sorted((tmp_path / "sheets").iterdir()) == sheets
     assert [cv2.imread(str(sheet)).shape[0] for sheet in sheets] == [20 * 128, 128]
     assert cv2.imread(str(sheets[1]))[16:].max() < 20  # no faces, no pictures
+
+
+def test_sheets_of_shards_and_of_other_sizes(tmp_path):
+    np.save(tmp_path / "a.npy", np.full((2, 224, 224, 3), (10, 200, 90), np.uint8))
+    for shard in ("sheet_", "sheet_1_of_2_", "sheet_2_of_2_", "sheet_1_of_2_"):
+        (sheet,) = write_contact_sheets([("a", tmp_path / "a.npy")], tmp_path / "sheets", shard)
+    names = ["sheet_01.jpg", "sheet_1_of_2_01.jpg", "sheet_2_of_2_01.jpg"]
+    assert sorted(os.listdir(tmp_path / "sheets")) == names
+    assert np.abs(cv2.imread(str(sheet))[17:, :110].astype(int) - (10, 200, 90)).max() < 8

@@ -25,7 +25,7 @@ def running(tmp_path):
     video.mkdir(parents=True)
     for path in DEMO[:8]:
         shutil.copy(path, video)
-    command = [sys.executable, str(SCRIPT), "--dataset", "MER2024", "--data_root", str(tmp_path)]
+    command = [sys.executable, str(SCRIPT), "--dataset", "MER2024", "--data_root", str(tmp_path), "--backend", "mtcnn"]
     process = subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
