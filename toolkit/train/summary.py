@@ -44,7 +44,9 @@ def collect(save_root: str) -> list[dict[str, Any]]:
     rows = list({(row["folder"], row["run_id"]): row for row in rows}.values())
     if not rows:
         raise UserError(f"no leaderboard below {root}-*; train first, or give the --save_root of the training")
-    return sorted(rows, key=lambda row: (-float(row["f1"] or 0), row["run_id"]))
+    return sorted(
+        rows, key=lambda row: (-float(row["f1"] or 0), bool(json.loads(row["args"]).get("test_snr")), row["run_id"])
+    )
 
 
 def best_of_each(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -61,8 +63,13 @@ def best_of_each(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def feature_label(row: dict[str, Any]) -> str:
-    """The distinct features of a run under their display names."""
-    return " + ".join(dict.fromkeys(display_name(feature) for feature in json.loads(row["features"])))
+    """The distinct features of a run under their display names, and their condition when one was asked for."""
+    label = " + ".join(dict.fromkeys(display_name(feature) for feature in json.loads(row["features"])))
+    args = json.loads(row["args"])
+    conditions = [
+        f"{part} {args[key]}" for part, key in (("train", "train_snr"), ("test", "test_snr")) if args.get(key)
+    ]
+    return f"{label} ({', '.join(conditions)})" if conditions else label
 
 
 def summarise(save_root: str, output: Path) -> dict[str, Path]:
