@@ -11,9 +11,9 @@ python main-ov.py check --csv PRED.csv --gt_csv GT.csv
 python main-ov.py compare --gt_csv GT.csv --pred_csvs a.csv,b.csv
 
 A csv has the columns name and openset, a cell is a list in text: ['happy', 'surprised']. Saved replies of a chat model
-(openset-synonym beside the true labels, a folder or a zip) are used and only missing ones are asked for; a stopped run
-goes on where it was. Keys: export OPENAI_API_KEY=key (several with commas). Without key and replies the embedded
-lexicon groups the labels. docs/openset.md explains the figures.
+(openset-synonym beside the true labels, a folder, a zip or both) are used and only missing ones are asked for; a
+stopped run goes on where it was. Keys: export OPENAI_API_KEY=key (several with commas). Without key and replies the
+embedded lexicon groups the labels. docs/openset.md explains the figures.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -9,13 +10,16 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from toolkit.openset.labels import read_groups
-from toolkit.openset.replies import ReplyStore
+from toolkit.openset.folder_lock import only_one
+from toolkit.openset.labels import read_groups, structure_problem
+from toolkit.openset.replies import MAX_CHARACTERS, ReplyStore
 from toolkit.utils import atomic
-from toolkit.utils.chatgpt import Chat, ChatError, ChatSettings, Reply, chat_messages
+from toolkit.utils.chat_client import Chat
+from toolkit.utils.chatgpt import ChatError, ChatSettings, Reply, Spent, chat_messages
 from toolkit.utils.errors import UserError
 from toolkit.utils.progress import progress_bar
 
+MAX_NAME = 200  # bytes; a file system takes 255, with the ending
 DRAIN_SECONDS = 3.0  # after Ctrl-C: replies that arrive within this time are still saved
 
 
@@ -40,13 +44,20 @@ class Asked:
 
 
 def problem_of(reply: str, labels: Sequence[str], label_parser: str) -> str:
-    """Why a reply cannot be used for `labels`, "" when it can."""
+    """Why a saved reply cannot be used for `labels`, "" when it can."""
     groups = read_groups(reply, label_parser)
     if not groups:
         return "holds no list of labels"
     if not set(labels) & {label for group in groups for label in group}:
         return "names none of the labels asked for"
     return ""
+
+
+def problem_of_new(reply: str, labels: Sequence[str], label_parser: str) -> str:
+    """The same for a reply that was just asked for, which must also be a list of lists and small enough to be saved."""
+    if len(reply) > MAX_CHARACTERS:
+        return f"has {len(reply)} characters"
+    return structure_problem(reply) or problem_of(reply, labels, label_parser)
 
 
 def ask_all(
@@ -66,12 +77,30 @@ def ask_all(
     ``max(10, 2 * concurrency)`` names in a row fail (the server is gone), the others are not asked any more.
 
     Raises:
-        UserError: a problem of the whole run (keys, model, address); what arrived before is saved.
+        UserError: a problem of the whole run (keys, model, address, a name that no file can have, another run that
+            asks into the same folder); what arrived before is saved.
     """
     if concurrency < 1:
         raise UserError(f"--concurrency {concurrency} must be at least 1")
-    atomic.remove_orphans(store.folder)
+    for name in asked:
+        if len(os.fsencode(name)) > MAX_NAME:
+            raise UserError(f"name {name[:40]!r}... has more than {MAX_NAME} bytes, too many for a file <name>.npy")
     chat = Chat(settings)
+    with only_one(store.folder):
+        atomic.remove_orphans(store.folder)
+        return _ask_all(asked, chat, store, concurrency, label_parser, prices, progress, label)
+
+
+def _ask_all(
+    asked: Mapping[str, Sequence[str]],
+    chat: Chat,
+    store: ReplyStore,
+    concurrency: int,
+    label_parser: str,
+    prices: tuple[float, float] | None,
+    progress: bool,
+    label: str,
+) -> Asked:
     result = Asked()
     todo = deque(asked.items())
     done: queue.SimpleQueue[tuple[str, Reply | Exception]] = queue.SimpleQueue()
@@ -111,7 +140,7 @@ def _work(todo: deque, chat: Chat, label_parser: str, done: queue.SimpleQueue) -
         except IndexError:
             return
         try:
-            reply = chat.ask(chat_messages(labels), lambda text, labels=labels: problem_of(text, labels, label_parser))
+            reply = chat.ask(chat_messages(labels), lambda text, la=labels: problem_of_new(text, la, label_parser))
         except Exception as error:  # told to the main thread, which knows what to do with it
             done.put((name, error))
             if not isinstance(error, ChatError):
@@ -123,14 +152,19 @@ def _work(todo: deque, chat: Chat, label_parser: str, done: queue.SimpleQueue) -
 def _note(result: Asked, store: ReplyStore, name: str, reply: Reply | Exception) -> None:
     if isinstance(reply, ChatError):
         result.failures[name] = str(reply)
+        _pay(result, reply.spent)
         return
     if isinstance(reply, Exception):
         raise reply
     store.save(name, reply.text)
     result.texts[name] = reply.text
-    result.requests += reply.requests
-    result.prompt_tokens += reply.prompt_tokens
-    result.completion_tokens += reply.completion_tokens
+    _pay(result, reply.spent)
+
+
+def _pay(result: Asked, spent: Spent) -> None:
+    result.requests += spent.requests
+    result.prompt_tokens += spent.prompt_tokens
+    result.completion_tokens += spent.completion_tokens
 
 
 def _drain(done: queue.SimpleQueue, result: Asked, store: ReplyStore, threads: Sequence[threading.Thread]) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+CHUNK_NUMBERS = 2_000_000  # drawn at a time: 16 MB
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -26,8 +28,16 @@ def resampled_means(values: np.ndarray, resamples: int, seed: int) -> np.ndarray
         (resamples, K); all columns see the same draws.
     """
     generator = np.random.default_rng(seed)
-    count = len(values)
-    return np.stack([values[generator.integers(0, count, count)].mean(axis=0) for _ in range(resamples)])
+    # Scores are fractions of small numbers: few rows differ. How often each of them is drawn is multinomial, so that a
+    # resample of 100,000 samples costs as many numbers as there are different rows.
+    rows, counts = np.unique(values, axis=0, return_counts=True)
+    shares = counts / len(values)
+    chunk = max(1, CHUNK_NUMBERS // len(rows))
+    parts = []
+    for start in range(0, resamples, chunk):
+        drawn = generator.multinomial(len(values), shares, size=min(chunk, resamples - start))  # (chunk, rows)
+        parts.append(drawn @ rows / len(values))
+    return np.concatenate(parts)
 
 
 def interval(value: float, draws: np.ndarray) -> Interval:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from toolkit.openset.labels import LabelError, literal_list, string_to_list
+from toolkit.openset.labels import LabelError, literal_list, normal_brackets, string_to_list
 from toolkit.openset.samples import Inspection, inspect_csv, read_csv_labels
 
 _APOSTROPHE = re.compile(r"\w'\w")
@@ -21,7 +21,7 @@ def run_check(csv: Path, gt_csv: Path | None = None, label_parser: str = "quotes
     """
     found = inspect_csv(csv, label_parser)
     problems = list(found.problems)
-    doubts = list(found.doubts) + _apostrophes(found, label_parser)
+    doubts = list(found.doubts) + _apostrophes(found, label_parser) + _around_lists(found)
     problems += [(found.lines[name], f"{name}: empty cell") for name, cell in found.cells.items() if not cell.strip()]
     if not found.lines and not problems:
         problems.append((1, "no sample below the header"))
@@ -39,6 +39,27 @@ def run_check(csv: Path, gt_csv: Path | None = None, label_parser: str = "quotes
         f"{len(problems)} errors, {len(doubts)} warnings"
     )
     return 1 if problems else 0
+
+
+def _around_lists(found: Inspection) -> list[tuple[int, str]]:
+    """Cells of which a part is not read: only what stands between the first "[" and the first "]" after it is."""
+    doubts = []
+    for name, cell in found.cells.items():
+        text = normal_brackets(cell).strip()
+        start = text.find("[")
+        end = text.find("]", start)
+        if start < 0:
+            continue
+        before, inside, after = text[:start], text[start + 1 : end if end >= 0 else None], text[end + 1 :]
+        if end < 0:
+            doubts.append((found.lines[name], f"{name}: the list has no closing bracket; all that follows is read"))
+        elif "]" in after or "[" in inside:
+            text = f"{name}: brackets inside the list; it ends at the first ], what follows is lost: {after[:40]!r}"
+            doubts.append((found.lines[name], text))
+        elif (before + after).strip():
+            text = f"{name}: text around the list is not read: {(before + ' ... ' + after).strip()[:60]!r}"
+            doubts.append((found.lines[name], text))
+    return doubts
 
 
 def _apostrophes(found: Inspection, label_parser: str) -> list[tuple[int, str]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.utils.chatgpt import DEFAULT_MODEL, ChatSettings, available_keys
+from toolkit.utils.chatgpt import DEFAULT_MODEL, ChatSettings
 from toolkit.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,15 +44,16 @@ def main_metric(
         label_parser: quotes (the baseline's reading, cuts at every apostrophe) or literal.
         model: chat model to ask.
         base_url: an OpenAI-compatible server; default OPENAI_BASE_URL or OpenAI. Keys: OPENAI_API_KEY (commas allowed).
-        repeat: passes with replies of their own, averaged; pass K is kept in SYNONYM_ROOT-K.
+        repeat: passes with replies of their own, averaged; pass K is kept in SYNONYM_ROOT.passK.
         concurrency: requests at a time.
-        timeout: seconds until a request is given up and sent again.
+        timeout: seconds for the first byte of a reply, and again for all of it; then it is asked for again.
         price: dollars per million prompt and completion tokens, such as 0.4,1.6; adds a cost to the token count.
         allow_missing: score without the samples that have no usable reply.
         table: print 95% intervals, too.
         out: folder for samples.csv and scores.png.
     """
-    from toolkit.openset.metric import MetricOptions, run_metric
+    from toolkit.openset.metric import run_metric
+    from toolkit.openset.options import MetricOptions
 
     options = MetricOptions(
         gt_csv=_path(gt_csv),
@@ -83,7 +85,8 @@ def generate_openset_synonym_mer2024(
     price: str = "",
 ) -> int:
     """Ask a chat model for the groupings that SAVE_ROOT (default openset-synonym beside GT_CSV) does not hold yet."""
-    from toolkit.openset.metric import MetricOptions, run_generate
+    from toolkit.openset.metric import run_generate
+    from toolkit.openset.options import MetricOptions
 
     options = MetricOptions(
         gt_csv=_path(gt_csv),
@@ -108,7 +111,8 @@ def calculate_openset_overlap_rate_mer2024(
     out: str | None = None,
 ) -> int:
     """Score from the saved replies of SYNONYM_ROOT (folder or zip) alone; nothing is ever asked."""
-    from toolkit.openset.metric import MetricOptions, run_metric
+    from toolkit.openset.metric import run_metric
+    from toolkit.openset.options import MetricOptions
 
     options = MetricOptions(
         gt_csv=_path(gt_csv),
@@ -152,13 +156,13 @@ def compare(
     GT_CSV. All predictions are scored with the same kind of grouping.
     """
     from toolkit.openset.compare import run_compare
-    from toolkit.openset.metric import MetricOptions
+    from toolkit.openset.options import MetricOptions
 
     truth, files = _path(gt_csv), [Path(name) for name in _words(pred_csvs)]
     roots = [Path(name) for name in _words(synonym_roots)]
     if roots and len(roots) != len(files):
         raise UserError(f"--synonym_roots names {len(roots)} places for {len(files)} predictions")
-    roots = roots or [truth.parent / f"openset-synonym-{path.stem}" for path in files]
+    defaults = [truth.parent / f"openset-synonym-{path.stem}" for path in files]
     chat = _chat(model, base_url, concurrency)
     systems = [
         MetricOptions(
@@ -166,12 +170,13 @@ def compare(
             pred_csv=path,
             grouping=str(grouping),
             synonym_root=root,
+            default_store=default,
             lexicon=_maybe(lexicon),
             label_parser=str(label_parser),
             allow_missing=bool(allow_missing),
             chat=chat,
         )
-        for path, root in zip(files, roots, strict=True)
+        for path, root, default in zip(files, roots or [None] * len(files), defaults, strict=True)
     ]
     return run_compare(systems, _whole("resamples", resamples), _whole("seed", seed), _maybe(out))
 
@@ -203,7 +208,7 @@ def _whole(flag: str, value: object) -> int:
 def _chat(model: str, base_url: str, concurrency: int = 8, timeout: float = 60.0, price: object = "") -> ChatOptions:
     from toolkit.openset.grouping import ChatOptions
 
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0:
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < math.inf:
         raise UserError(f"--timeout {timeout!r} is not a number of seconds above 0")
     try:
         prices = tuple(float(part) for part in _words(price))
@@ -211,5 +216,5 @@ def _chat(model: str, base_url: str, concurrency: int = 8, timeout: float = 60.0
         prices = (0.0,)
     if len(prices) not in (0, 2):
         raise UserError(f"--price {price!r} is not two numbers such as 0.4,1.6")
-    settings = ChatSettings(str(model), str(base_url), available_keys(), timeout=float(timeout))
+    settings = ChatSettings(str(model), str(base_url), timeout=float(timeout))  # keys: when they are needed
     return ChatOptions(settings, _whole("concurrency", concurrency), prices or None)

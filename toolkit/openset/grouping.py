@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolkit.openset.asking import Asked, ask_all, problem_of
 from toolkit.openset.labels import read_groups
 from toolkit.openset.replies import ReplyStore
+from toolkit.openset.reply_notes import origin, quality
 from toolkit.openset.samples import Samples
 from toolkit.utils.chatgpt import ChatSettings
 from toolkit.utils.errors import UserError
@@ -126,33 +126,10 @@ def group_by_chat(
     for name in samples.gt:
         if name not in groups and not needs_reply(samples, name):
             groups[name], obtained[name] = [list(samples.asked(name))], "single label"
-    how = f"saved replies of a chat model ({store})" if saved.texts or not asked.texts else f"chat model {model}"
-    if asked.texts and saved.texts:
-        how += f" and {len(asked.texts)} new ones of {model}"
-    notes = (*saved.notes, *asked.notes, *_quality(samples, groups, texts))
+    how = origin(store, model, len(saved.texts), len(asked.texts), len(asked.failures), asked.requests)
+    fitting = quality(samples, groups, texts)
+    notes = (*fitting, *saved.notes, *asked.notes)  # a warning comes first
     return Grouping(how, groups, obtained, asked.failures, notes), asked
-
-
-def _quality(samples: Samples, groups: Mapping[str, list[list[str]]], texts: Mapping[str, str]) -> list[str]:
-    """How far the replies keep to the labels that were asked for."""
-    forgotten = foreign = labels = unlike = 0
-    for name in texts:
-        asked, named = set(samples.asked(name)), {label for group in groups[name] for label in group}
-        labels += len(asked)
-        forgotten += len(asked - named)
-        foreign += len(named - asked)
-        unlike += bool(asked - named) and bool(named - asked)
-    notes = []
-    if forgotten:
-        notes.append(f"{forgotten} of {labels} labels are forgotten in the replies; they count by exact match")
-    if foreign:
-        notes.append(f"{foreign} labels in the replies were not asked for; they change nothing")
-    if unlike > len(texts) / 5:
-        notes.append(
-            f"WARNING: {unlike} of {len(texts)} replies both lack labels and hold others: were they saved for other "
-            "predictions or another --label_parser? Then give another --synonym_root"
-        )
-    return notes
 
 
 def group_exactly(samples: Samples) -> Grouping:
@@ -174,4 +151,5 @@ def group_by_lexicon(samples: Samples, extra: Path | None) -> Grouping:
     notes = [f"coverage: the lexicon knows {covered} of {len(labels)} labels ({covered / len(labels):.1%})"]
     if unknown:
         notes.append(f"unknown labels count by exact match: {names_of(unknown)}; --lexicon EXTRA.csv can add them")
+    notes = [*lexicon.notes, *notes]
     return Grouping("embedded lexicon", groups, dict.fromkeys(groups, "lexicon"), notes=tuple(notes))

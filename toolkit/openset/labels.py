@@ -77,10 +77,34 @@ def read_groups(text: str, label_parser: str = "quotes") -> list[list[str]]:
     return [[label.lower() for label in group] for group in groups]
 
 
+def structure_problem(text: str) -> str:
+    """Why a new reply is no list of lists of strings, "" when it is one (words and code fences around it are fine).
+
+    Stricter than `read_groups`: a flat list reads as ONE group of all labels, as if all were synonyms.
+    """
+    text = normal_brackets(text)
+    blocks = [block for block in _blocks(text) if _pieces(block)[1]]
+    if not blocks:
+        return "holds no list of lists"
+    block = blocks[-1]
+    if "{" in text[: text.rfind(block)]:
+        return "is a dictionary, no list of lists"
+    try:
+        groups = json.loads(block)
+    except (ValueError, RecursionError):
+        # Written as Python does, or with unescaped quotes: two levels of brackets and nothing between the groups.
+        between = re.sub(r"\[[^\[\]]*\]", "", block)
+        good = re.fullmatch(rf"\[[{_COMMAS} \t\r\n\u3000]*\]", between) is not None
+    else:
+        lists = all(isinstance(group, list) for group in groups)
+        good = lists and all(isinstance(label, str) for group in groups for label in group)
+    return "" if good else "is no list of lists of strings"
+
+
 # ---------------------------------------------------------------- finding the list
 
 
-def _normal(text: str) -> str:
+def normal_brackets(text: str) -> str:
     """Full-width brackets and quotes as ASCII ones, json's ``\\u5f00`` as the character."""
     if "\\u" in text:
         escapes = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
@@ -89,7 +113,7 @@ def _normal(text: str) -> str:
 
 
 def _first_list(text: str) -> str:
-    text = _normal(text).strip()
+    text = normal_brackets(text).strip()
     if not text:
         return ""
     start = text.find("[")
@@ -100,7 +124,7 @@ def _first_list(text: str) -> str:
 
 
 def _find_groups(text: str, read: Callable[[str], list[str]]) -> list[list[str]]:
-    blocks = [_pieces(block) for block in _blocks(_normal(text))]
+    blocks = [_pieces(block) for block in _blocks(normal_brackets(text))]
     nested = [pieces for pieces, is_nested in blocks if is_nested]
     pieces = nested[-1] if nested else [piece for pieces, _ in blocks for piece in pieces]
     quoted = [piece for piece in pieces if "'" in piece or '"' in piece]

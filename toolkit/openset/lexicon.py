@@ -24,6 +24,7 @@ from toolkit.openset.lexicon_table import (
     normalise,
     read_clusters,
     read_words,
+    suspicious_clusters,
 )
 
 _LISTING = re.compile(r"[/|&+,;\uff0c\uff1b\u3001]")  # "angry/displeased" reads like "angry and displeased"
@@ -33,8 +34,9 @@ _READ = 200  # characters of a label that are looked at: a longer one is a whole
 class Lexicon:
     """Words with their clusters, and the rules that carry a label to one of them. Answers are remembered by label."""
 
-    def __init__(self, words: dict[str, str], clusters: dict[str, Cluster]) -> None:
+    def __init__(self, words: dict[str, str], clusters: dict[str, Cluster], notes: Sequence[str] = ()) -> None:
         self.words = words
+        self.notes = tuple(notes)  # doubts about a user's csv
         self.clusters = clusters
         self._english = EnglishReader({word: name for word, name in words.items() if not is_chinese(word)}, clusters)
         self._chinese = ChineseReader({word: name for word, name in words.items() if is_chinese(word)}, clusters)
@@ -76,7 +78,9 @@ def load_lexicon(extra: Path | None = None) -> Lexicon:
     Raises:
         UserError: the csv is missing or has a bad row (names the line).
     """
-    words, clusters = read_words(WORDS_CSV), read_clusters()
+    words, clusters, notes = read_words(WORDS_CSV), read_clusters(), []
     if extra is not None:
-        words |= in_known_clusters(Path(extra), read_words(Path(extra)), clusters)
-    return Lexicon(words, clusters)
+        own = read_words(Path(extra))
+        words |= in_known_clusters(own, clusters)
+        notes = suspicious_clusters(Path(extra), own, clusters)
+    return Lexicon(words, clusters, notes)

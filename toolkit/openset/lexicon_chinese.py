@@ -15,7 +15,7 @@ _DEGREE = (
     "极度 极为 极端 异常 相当 格外 尤其 分外 无比 万分 很 太 挺 蛮 好不 超级 超 更加 更 最 越来越 比较 "
     "较为 颇为 颇 过于 过度 深深 深感 深度 强烈的 强烈地 强烈 满满的 满满 满腔 充满 满怀 饱含 内心 心里 "
     "心中 感到 感觉 觉得 显得 表现出 流露出 露出 带着 带有 怀着 怀有 心怀 有种 一种 那种 某种 变得 可能 "
-    "也许 似乎 好像 仿佛 大概 真的 真 的确 确实 稍 略 极 又 既 有"
+    "忍不住 禁不住 情不自禁 不禁 不由得 不由自主 也许 似乎 好像 仿佛 大概 真的 真 的确 确实 稍 略 极 又 既 有"
 ).split()
 # Words around the emotion, at its end.
 _FRAME = (
@@ -23,10 +23,11 @@ _FRAME = (
     "感 极了 死了 坏了 不已 万分"
 ).split()
 _NEGATION = (
-    "没有任何 毫无任何 没有 并没有 并未 并非 并不 毫无 毫不 不是 不太 不用 不必 不要 无需 无须 不怎么 "
+    "无法 难以 没法 没有任何 毫无任何 没有 并没有 并未 并非 并不 毫无 毫不 不是 不太 不用 不必 不要 无需 无须 不怎么 "
     "不再 不够 不会 不能 不可 缺乏 缺少 未曾 未 没 不 无 别 非 莫 勿"
 ).split()
 _BREAK = re.compile(r"[和与及且并而但或]|以及|并且|而且|但是|或者|\s")
+_CLAUSE = re.compile(r"我|你|他|她|是|其实|反而|只是")
 _CAUSE = ("因", "由于", "为", "对")
 _DEGREE_START = re.compile("|".join(sorted(map(re.escape, _DEGREE), key=len, reverse=True)))
 _FRAME_END = re.compile("(?:" + "|".join(sorted(map(re.escape, _FRAME), key=len, reverse=True)) + ")$")
@@ -62,9 +63,10 @@ class ChineseReader:
         found = self._listed(label.replace(" ", ""))
         if found:
             return found
-        parts = sorted(
-            _BREAK.split(label), key=lambda part: part.startswith(_CAUSE)
-        )  # 因失败而难过: the cause comes last
+        parts = _BREAK.split(label)
+        if _NEGATION_START.search(parts[0]):  # 不是难过，而是开心: the clause that says what is so
+            parts.sort(key=lambda part: not (_CLAUSE.match(part) and not _NEGATION_START.search(part)))
+        parts = sorted(parts, key=lambda part: part.startswith(_CAUSE))  # 因失败而难过: the cause comes last
         return next(filter(None, map(self._part, parts)), None)
 
     def _part(self, part: str) -> str | None:

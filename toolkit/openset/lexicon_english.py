@@ -35,6 +35,13 @@ NEGATION = frozenset(
 )
 _JOINED = re.compile(r"\b(?:and|or|but|yet|while)\b")
 _BREAK = re.compile(r"\b(?:with|by|about|at|to|for|because|due|from|towards?|over|on|when|as|than|regarding)\b")
+# "can't help laughing" denies nothing.
+_HELPLESS = re.compile(
+    r"\b(?:cant|can not|cannot|couldnt|could not) (?:seem to )?(?:(?:help|stop|resist)(?= \w+ing\b)|help but)"
+)
+_CLAUSE = re.compile(
+    r" ?(?:(?:just|instead|rather|only|but) )*(?:i|im|he|hes|she|shes|they|theyre|we|were|you|it|its)\b"
+)
 _ENDINGS = (
     ("ily", "y"), ("ably", "able"), ("ibly", "ible"), ("ly", ""), ("iness", "y"), ("ness", ""),
     ("iest", "y"), ("est", ""), ("ier", "y"),
@@ -54,11 +61,14 @@ class EnglishReader:
 
     def cluster(self, label: str) -> str | None:
         """The cluster of a normalised label, or None: of all of it, else of its first known joined part."""
-        label = re.sub(r"^t ", "dont ", re.sub(r"^not .* but ", "", label))
+        label = re.sub(r"^t ", "dont ", re.sub(r"^(?:.* )?not .* but ", "", _HELPLESS.sub("", label)))
         found = self._phrase(label)
         if found:
             return found
-        return next(filter(None, (self._joined_part(part.split()) for part in _JOINED.split(label))), None)
+        parts = _JOINED.split(label)
+        if NEGATION.intersection(parts[0].split()):  # "I am not sad, I am happy": the clause that says what is so
+            parts.sort(key=lambda part: not (_CLAUSE.match(part) and not NEGATION.intersection(part.split())))
+        return next(filter(None, (self._joined_part(part.split()) for part in parts)), None)
 
     def _joined_part(self, tokens: list[str]) -> str | None:
         """A listed phrase inside wins; then what stands before the first preposition ("sad because of ...")."""

@@ -87,23 +87,26 @@ def read_clusters(path: Path = CLUSTERS_CSV) -> dict[str, Cluster]:
     return {row["cluster"]: Cluster(int(row["valence"]), int(row["arousal"]), row["opposite"] or None) for row in rows}
 
 
-def in_known_clusters(path: Path, words: dict[str, str], known: dict[str, Cluster]) -> dict[str, str]:
+def in_known_clusters(words: dict[str, str], known: dict[str, Cluster]) -> dict[str, str]:
     """A user's words, those of a finer emotion ("anger") moved to its cluster ("displeasure").
 
-    Any other name opens a new cluster, unless it looks like a misspelling ("angr"), which would silently stand apart.
-
-    Raises:
-        UserError: for such a name, with the one that it is close to.
+    Any other name opens a new cluster.
     """
     emotions = read_emotions()
-    names = [*known, *emotions]
+    return {word: cluster if cluster in known else emotions.get(cluster, cluster) for word, cluster in words.items()}
+
+
+def suspicious_clusters(path: Path, words: dict[str, str], known: dict[str, Cluster]) -> list[str]:
+    """A warning for each new cluster whose name is close to a known one: a misspelling would silently stand apart."""
+    emotions = read_emotions()
+    names, warnings = [*known, *emotions], []
     for cluster in dict.fromkeys(words.values()):
         close = difflib.get_close_matches(cluster, names, n=1, cutoff=0.8)
         if close and cluster not in names:
-            raise UserError(
-                f"{path}: cluster {cluster!r} is new, but close to {close[0]!r}; write that, or another name"
+            warnings.append(
+                f"WARNING: {path}: cluster {cluster!r} is new and its words stand apart; was {close[0]!r} meant?"
             )
-    return {word: cluster if cluster in known else emotions.get(cluster, cluster) for word, cluster in words.items()}
+    return warnings
 
 
 def _rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from toolkit.openset.labels import LabelError, check_parser, read_labels
 from toolkit.utils.errors import UserError
-from toolkit.utils.read_files import read_csv
 
 COLUMNS = ("name", "openset")
 MAX_LISTED = 10  # problems, or names, printed in full
@@ -49,15 +48,43 @@ def inspect_csv(path: Path, label_parser: str = "quotes") -> Inspection:
         UserError: not there, not UTF-8, not a csv, or a column missing.
     """
     check_parser(label_parser)
+    text = _read_text(path)
+    found, begin = Inspection(path), 1  # the line in which the row begins; the reader knows the one where it ends
     try:
-        read_csv(path, required=COLUMNS)  # for its errors: missing, not UTF-8, columns
-        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
-        found = Inspection(path)
+        _check_header(path, next(csv.reader(io.StringIO(text, newline="")), []))
+        # Not `read_csv`, which ends at the first bad row: here all of them are listed.
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        begin = 2
         for row in reader:
             _inspect_row(found, row, reader.line_num, label_parser)
+            begin = reader.line_num + 1
     except csv.Error as error:
-        raise UserError(f"{path}: not a csv ({error})") from error
+        hint = "is a double quote left open, or one inside a cell not written twice?"
+        raise UserError(f"{path}, line {begin}: not a csv ({error}); {hint}") from error
     return found
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 (byte {error.start}); save it again as UTF-8") from error
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    """Raise `UserError` for missing columns, columns that stand twice, and another separator than a comma."""
+    twice = sorted({column for column in header if header.count(column) > 1})
+    if twice:
+        raise UserError(f"{path}: column {', '.join(map(repr, twice))} stands twice in the header; keep one")
+    for separator, called in ((";", "semicolons"), ("\t", "tabs")):
+        if len(header) == 1 and set(COLUMNS) <= {column.strip() for column in header[0].split(separator)}:
+            raise UserError(f"{path}: the columns have {called} between them; save it with commas")
+    missing = [column for column in COLUMNS if column not in header]
+    if missing:
+        there = ", ".join(header) or "none"
+        raise UserError(f"{path}: column {', '.join(missing)} is missing; columns there: {there}")
 
 
 def _inspect_row(found: Inspection, row: dict, line: int, label_parser: str) -> None:

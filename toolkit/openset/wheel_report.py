@@ -16,7 +16,7 @@ from toolkit.openset.wheel import LEVELS, WHEELS, PublishedWheels, WheelScore, l
 from toolkit.utils.errors import UserError
 
 
-def run_published(samples: Samples, wheel_root: Path, out: Path | None) -> int:
+def run_published(samples: Samples, wheel_root: Path, out: Path | None, table: bool = False) -> int:
     """Print the figures of both levels (level 1 in the baseline's lines) and the coverage; returns 0.
 
     Raises:
@@ -38,6 +38,9 @@ def run_published(samples: Samples, wheel_root: Path, out: Path | None) -> int:
     print(f"level2: precision {second.precision}; recall {second.recall}; F {second.f}")
     average = (first.precision + first.recall) / 2
     print("\n".join(report.score_lines(first.precision, first.recall, average, len(per_sample))))
+    if table:
+        print("each sample by its mean over the wheels that keep it (the lines above average whole wheels):")
+        print("\n".join(report.table_lines(per_sample)))
     if out is not None:
         grouping = _as_grouping(samples, wheels, levels[1])
         report.write_samples(out, samples, per_sample, grouping)

@@ -21,7 +21,8 @@ def run_main(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[
     try:
         status = main(argv)
     except KeyboardInterrupt:
-        print("\ninterrupted; what was finished is kept: the same command goes on (a training search with --resume)", file=sys.stderr)
+        print("\ninterrupted; what was finished is kept: run the same command again", file=sys.stderr)
+        print("(a training search continues with --resume)", file=sys.stderr)
         status = 130
     except UserError as error:
         if os.environ.get("MER_TRACEBACK"):

@@ -90,6 +90,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(int(what), _error("internal", None))
         elif what == "html":
             self._send(200, b"<html>gateway</html>", {"Content-Type": "text/html"})
+        elif what == "deep":
+            self._send(200, b"[" * 200_000)
+        elif what == "drip":  # a byte now and then, without end
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n")
+            for _ in range(60):
+                self.wfile.write(b" ")
+                time.sleep(0.05)
+            self.close_connection = True
         elif what == "half json":
             self._send(200, _completion(reply(labels))[:-20])
         elif what == "empty":

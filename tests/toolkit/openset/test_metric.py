@@ -56,11 +56,13 @@ def test_exact_grouping(files, capsys):
     assert "set level accuracy: 0.3333333333333333; recall: 0.16666666666666666\navg score: 0.25\n" in out
 
 
-def test_auto_without_replies_and_key_takes_the_lexicon_and_says_so(files, tmp_path, capsys, monkeypatch):
+def test_auto_without_replies_and_key_takes_the_lexicon_and_says_so(files, write_labels, tmp_path, capsys, monkeypatch):
     _save(tmp_path / "openset-synonym", {"a": REPLIES["a"]})
     used = {}
 
     class Pairs:
+        notes = ("a note",)
+
         def groups(self, labels):
             table = {"joyful": "happy", "down": "sad"}
             groups = {}
@@ -78,13 +80,13 @@ def test_auto_without_replies_and_key_takes_the_lexicon_and_says_so(files, tmp_p
     import toolkit.openset.lexicon as lexicon
 
     monkeypatch.setattr(lexicon, "load_lexicon", load_lexicon)
-    assert commands.main_metric(**files, lexicon="mine.csv") == 0
+    assert commands.main_metric(**files, lexicon=str(write_labels("mine.csv", {}))) == 0
     out = capsys.readouterr().out
     assert "1 saved replies" in out and "not used: they are not complete, and no key is set" in out
     assert "GROUPING: embedded lexicon\n" in out
     assert "coverage: the lexicon knows 8 of 9 labels (88.9%)" in out
     assert "unknown labels count by exact match: tired" in out
-    assert str(used["extra"]) == "mine.csv"
+    assert used["extra"] == tmp_path / "mine.csv" and "  a note\n" in out
     assert out.endswith(LINES)
 
 
@@ -99,6 +101,60 @@ def test_missing_replies_give_no_score_unless_allowed(files, tmp_path, capsys):
     assert score(**files, synonym_root=str(tmp_path / "r"), allow_missing=True) == 0
     out = capsys.readouterr().out
     assert out.endswith("process number (after filter):  1\nset level accuracy: 1.0; recall: 0.5\navg score: 0.75\n")
+
+
+@pytest.mark.parametrize("kind", ["auto", "chatgpt"])
+def test_allow_missing_without_a_key_scores_those_that_are_there(files, tmp_path, capsys, kind):
+    _save(tmp_path / "openset-synonym", {"a": REPLIES["a"], "c": REPLIES["c"]})
+    assert commands.main_metric(**files, grouping=kind, allow_missing=True) == 0
+    out = capsys.readouterr().out
+    assert "GROUPING: saved replies" in out and "  failed: b: no usable reply in" in out
+    assert out.endswith("process number (after filter):  2\nset level accuracy: 1.0; recall: 0.5\navg score: 0.75\n")
+
+
+def test_passes_with_missing_replies_compare_what_all_have(files, tmp_path, capsys):
+    _save(tmp_path / "openset-synonym", {"a": REPLIES["a"], "b": REPLIES["b"]})
+    _save(tmp_path / "openset-synonym.pass2", {"b": REPLIES["b"], "c": REPLIES["c"]})
+    assert commands.main_metric(**files, repeat=2, allow_missing=True) == 0
+    out = capsys.readouterr().out
+    assert "  failed: a: pass 2: no usable" in out and "  failed: c: pass 1: no usable" in out
+    assert out.endswith("process number (after filter):  1\nset level accuracy: 0.5; recall: 1.0\navg score: 0.75\n")
+    assert f"  pass 2: saved replies of a chat model ({tmp_path / 'openset-synonym.pass2'})\n" in out
+
+
+def test_labels_forgotten_without_any_others_warn_too(files, tmp_path, capsys):
+    _save(tmp_path / "openset-synonym", {"a": "[['happy']]", "b": "[['sad']]", "c": "[['angry']]"})
+    assert commands.main_metric(**files) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[1].startswith("  WARNING: the replies do not fit: 5 of 8 labels (62%) are not in them, 0 of 3 replies")
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        ({"grouping": "exact", "repeat": 2}, "no effect with exact match: --repeat\n"),
+        ({"grouping": "wheel", "synonym_root": "x"}, "no effect with the embedded lexicon: --synonym_root\n"),
+        ({"grouping": "chatgpt", "lexicon": "pred.csv"}, "no effect with replies of a chat model: --lexicon\n"),
+        ({"grouping": "exact"}, ""),
+    ],
+)
+def test_flags_without_effect_are_named(files, tmp_path, capsys, monkeypatch, flags, line):
+    monkeypatch.chdir(tmp_path)
+    _save(tmp_path / "openset-synonym", REPLIES)
+    assert commands.main_metric(**files, **flags) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(line + "GROUPING: ") and ("no effect" in out) == bool(line)
+
+
+def test_the_grouping_line_is_true_when_nothing_came(files, write_labels, capsys, chat_server, monkeypatch):
+    monkeypatch.setattr(grouping, "ask_all", asking.ask_all)
+    labels = [tuple(sorted({*GT[name], *PRED[name]})) for name in GT]
+    chat_server.faults = {several: ["400"] for several in labels}
+    assert commands.main_metric(**files, model="tiny", base_url=chat_server.url) == 1
+    assert "GROUPING: none, chat model tiny gave no usable reply\n" in capsys.readouterr().out
+    one = str(write_labels("one.csv", {"a": ["x"]}))
+    assert commands.main_metric(one, one, grouping="chatgpt") == 0
+    assert "GROUPING: no reply is needed, every sample has a single label\n" in capsys.readouterr().out
 
 
 def test_chatgpt_without_a_key_says_what_to_do(files):
@@ -132,7 +188,9 @@ def test_forgotten_and_foreign_labels_are_counted(files, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "2 of 8 labels are forgotten in the replies" in out
     assert "2 labels in the replies were not asked for" in out
-    assert "WARNING: 2 of 3 replies both lack labels and hold others" in out
+    assert (
+        "  WARNING: the replies do not fit: 2 of 8 labels (25%) are not in them, 2 of 3 replies lack labels and" in out
+    )
     # b: down is forgotten and meets no true label: accuracy 1, 0, 1; recall 1/2, 0, 1/2
     assert "set level accuracy: 0.6666666666666666; recall: 0.3333333333333333\n" in out
 
@@ -155,7 +213,7 @@ def test_the_csv_and_the_picture(files, tmp_path):
 def test_passes_are_averaged_with_their_spread(files, tmp_path, capsys):
     _save(tmp_path / "openset-synonym", REPLIES)
     _save(
-        tmp_path / "openset-synonym-2", REPLIES | {"b": "[['sad'], ['down'], ['calm']]"}
+        tmp_path / "openset-synonym.pass2", REPLIES | {"b": "[['sad'], ['down'], ['calm']]"}
     )  # accuracy and recall of b 0
     assert commands.main_metric(**files, repeat=2) == 0
     out = capsys.readouterr().out
@@ -176,11 +234,11 @@ def test_asking_saves_and_a_second_run_asks_nothing(files, tmp_path, capsys, cha
     assert commands.main_metric(**files, **ask) == 0
     out, err = capsys.readouterr()
     assert out.endswith(LINES)
-    assert "pass 1: 2 replies, 8 requests, 200+20 tokens, 0.0004 $" in out
+    assert "pass 1: 2 replies, 8 requests, 400+40 tokens, 0.0008 $" in out
     assert "pass 2: 3 replies," in out and "+- 0.000000" in out
     assert "sk-secret" not in out + err
     assert chat_server.bodies[0]["model"] == "tiny"
-    assert sorted(path.name for path in (tmp_path / "openset-synonym-2").iterdir()) == ["a.npy", "b.npy", "c.npy"]
+    assert sorted(path.name for path in (tmp_path / "openset-synonym.pass2").iterdir()) == ["a.npy", "b.npy", "c.npy"]
     assert not any(b"sk-secret" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     before = len(chat_server.log)
     assert commands.main_metric(**files, **ask) == 0
@@ -247,6 +305,11 @@ def test_bootstrap_against_the_normal_interval():
     [
         ({"grouping": "gpt"}, "--grouping 'gpt' is not known; choose auto, chatgpt, wheel, exact"),
         ({"label_parser": "json"}, "--label_parser 'json' is not known"),
+        ({"lexicon": "none.csv"}, "--lexicon none.csv does not exist"),
+        ({"lexicon": "none.csv", "grouping": "exact"}, "--lexicon none.csv does not exist"),
+        ({"synonym_root": "none"}, "--synonym_root none: neither a folder nor a zip is there, and neither OPENAI"),
+        ({"synonym_root": "none", "grouping": "chatgpt"}, "--synonym_root none: neither a folder nor a zip"),
+        ({"timeout": float("nan")}, "--timeout nan is not a number"),
         ({"repeat": 0}, "--repeat 0 must be at least 1"),
         ({"repeat": "five"}, "--repeat 'five' is not a whole number"),
         ({"concurrency": 1.5}, "--concurrency 1.5 is not a whole number"),

@@ -1,6 +1,7 @@
 """Saved replies: the format, folders and zips, what is passed over and why."""
 
 import io
+import random
 import zipfile
 
 import numpy as np
@@ -129,10 +130,70 @@ def test_places(tmp_path):
     _zip(tmp_path / "openset-synonym.zip", {})
     assert ReplyStore.at(tmp_path / "openset-synonym").archive == tmp_path / "openset-synonym.zip"
     (tmp_path / "openset-synonym").mkdir()
-    assert ReplyStore.at(tmp_path / "openset-synonym").archive is None
-    assert ReplyStore.at(tmp_path / "openset-synonym").of_pass(3).folder == tmp_path / "openset-synonym-3"
+    assert ReplyStore.at(tmp_path / "openset-synonym").archive == tmp_path / "openset-synonym.zip"
+    assert ReplyStore.at(tmp_path / "openset-synonym").of_pass(3).folder == tmp_path / "openset-synonym.pass3"
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="neither a folder nor a .zip"):
         ReplyStore.at(tmp_path / "file")
     with pytest.raises(UserError, match="no such zip"):
         ReplyStore.at(tmp_path / "none.zip")
+
+
+def test_a_zip_and_the_folder_beside_it_are_one_store(tmp_path):
+    """However it is named, and also when the folder appears later."""
+    path = _zip(tmp_path / "r.zip", {name: _npy(np.array("[['zip']]")) for name in ("a.npy", "b.npy")})
+    before = ReplyStore.at(tmp_path / "r")
+    before.save("b", "folder")
+    before.save("c", "folder")
+    for root in (tmp_path / "r", path):
+        assert ReplyStore.at(root).load("abc").texts == {"a": "[['zip']]", "b": "folder", "c": "folder"}
+        assert str(ReplyStore.at(root)) == f"{tmp_path / 'r'} and {path}"
+    assert before.load("abc").texts == ReplyStore.at(path).load("abc").texts
+
+
+def test_a_link_to_itself_is_passed_over(tmp_path):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "a.npy").symlink_to("a.npy")
+    found = ReplyStore.at(tmp_path / "r").load(["a"])
+    assert found.texts == {} and any("a.npy passed over: Too many levels" in note for note in found.notes)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(UserError, match="loop: neither a folder"):
+        ReplyStore.at(tmp_path / "loop")
+
+
+def test_damaged_files_and_zips_never_end_in_a_traceback(tmp_path):
+    chance = random.Random(0)
+    good = _npy(np.array("[['happy', 'joyful'], ['sad']]"))
+    with zipfile.ZipFile(tmp_path / "r.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        for name in "abcdef":
+            file.writestr(f"openset-synonym/{name}.npy", good)
+    whole = (tmp_path / "r.zip").read_bytes()
+    read = broken = 0
+    for _ in range(600):
+        data = bytearray(good)
+        for _ in range(chance.randint(1, 4)):
+            data[chance.randrange(130)] = chance.choice(b"()[]{}'\"\\\n,:0 \x00\xff9U<S")
+        try:
+            read_reply(bytes(data))
+        except ValueError as error:
+            assert str(error) and "\n" not in str(error)
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 3)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        (tmp_path / "r.zip").write_bytes(data)
+        try:
+            read += len(ReplyStore.at(tmp_path / "r.zip").load("abcdef").texts)
+        except UserError as error:
+            assert "not a readable zip (" in str(error)
+            broken += 1
+    assert read > 600 and broken > 5
+
+
+def test_a_compression_that_is_not_known(tmp_path):
+    path = _zip(tmp_path / "r.zip", {"a.npy": _npy(np.array("A"))})
+    data = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        data[data.index(mark) + offset] = 99
+    path.write_bytes(data)
+    found = ReplyStore.at(path).load(["a"])
+    assert found.texts == {} and any("a.npy passed over (That compression" in note for note in found.notes)

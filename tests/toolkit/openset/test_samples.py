@@ -54,7 +54,7 @@ def test_columns_and_encodings(tmp_path, write_labels):
     with pytest.raises(UserError, match=r"gbk\.csv: not UTF-8"):
         read_csv_labels(tmp_path / "gbk.csv")
     (tmp_path / "huge.csv").write_text("name,openset\na," + "x" * 200_000 + "\n")
-    with pytest.raises(UserError, match=r"huge\.csv: not a csv"):
+    with pytest.raises(UserError, match=r"huge\.csv, line 2: not a csv"):
         read_csv_labels(tmp_path / "huge.csv")
 
 
@@ -90,3 +90,32 @@ def test_check_of_a_good_file(write_labels, capsys):
 def test_check_of_an_empty_file(write_labels, capsys):
     assert run_check(write_labels("p.csv", {})) == 1
     assert "error: no sample below the header" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,openset\na,\"['x']\"\nb,\"['y']\nc,\"['z']\"\n", r"p\.csv, line 3: not a csv .*double quote"),
+        ("name,openset\na,\"['x']\"\nb,\"['y']\n", r"p\.csv, line 3: not a csv \(unexpected end of data"),
+        ("name,openset,name\na,['x'],b\n", r"p\.csv: column 'name' stands twice"),
+        ("name;openset\na;['x']\n", r"p\.csv: the columns have semicolons between them; save it with commas"),
+        ("name\topenset\na\t['x']\n", r"p\.csv: the columns have tabs between them"),
+    ],
+)
+def test_csv_slips_are_named(tmp_path, text, message):
+    (tmp_path / "p.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        read_csv_labels(tmp_path / "p.csv")
+
+
+def test_check_names_what_is_not_read(write_labels, capsys):
+    cells = {"a": "labels: ['x']", "b": "['x [y]', 'z']", "c": "['x', 'y'", "d": "[['x'], ['y']]", "e": "['x'] (sure)"}
+    path = write_labels("p.csv", cells | {"f": "['x']"})
+    assert run_check(path) == 0
+    out = capsys.readouterr().out
+    assert f"{path}, line 2: warning: a: text around the list is not read: 'labels:  ...'" in out
+    assert f"{path}, line 3: warning: b: brackets inside the list; it ends at the first ]" in out and "'z'" in out
+    assert f"{path}, line 4: warning: c: the list has no closing bracket" in out
+    assert f"{path}, line 5: warning: d: brackets inside the list" in out
+    assert f"{path}, line 6: warning: e: text around the list" in out
+    assert "line 7" not in out

@@ -102,6 +102,13 @@ def test_printed_figures_and_files(wheel_root, tmp_path, capsys):
     assert "scored by 5 of 5 wheels" in rows[1] and "scored by 0 of 5 wheels" in rows[2]
 
 
+def test_the_table_of_intervals(wheel_root, capsys):
+    samples = join({"a": ("glad", "cross"), "b": ("cross",)}, {"a": ("gladness", "odd"), "b": ("glad",)})
+    assert run_published(samples, wheel_root, None, table=True) == 0
+    table = capsys.readouterr().out.split("each sample by its mean over the wheels")[1].splitlines()
+    assert table[2].split()[:2] == ["accuracy", "0.5000"] and table[2].split()[2] == "0.0000..1.0000"
+
+
 def test_missing_and_damaged_files(wheel_root, tmp_path):
     with pytest.raises(UserError, match="--wheel_root .*none: no such folder"):
         load_wheels(tmp_path / "none")

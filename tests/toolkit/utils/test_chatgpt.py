@@ -6,8 +6,9 @@ from email.utils import formatdate
 import pytest
 
 from toolkit.utils import chatgpt
+from toolkit.utils.chat_client import Chat
 from toolkit.utils.chat_limits import KeyRing, retry_after
-from toolkit.utils.chatgpt import Chat, ChatSettings, available_keys, chat_messages, postprocess_response
+from toolkit.utils.chatgpt import ChatSettings, available_keys, chat_messages, postprocess_response
 from toolkit.utils.errors import UserError
 
 
