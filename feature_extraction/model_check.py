@@ -104,7 +104,8 @@ def _row(stem: str, tools: Path) -> FeatureRow:
     if not (folder / "config.json").is_file():
         raise UserError(f"{stem!r} is not in the registry, and {folder} holds no config.json")
     text = (folder / "config.json").read_text(encoding="utf-8", errors="replace")
-    modality = "audio" if '"conv_kernel"' in text or '"whisper"' in text else "text"
+    speech = '"conv_kernel"' in text or '"whisper"' in text
+    modality = "audio" if speech else ("visual" if '"image_size"' in text else "text")
     script = f"{modality}/extract_{modality}_huggingface.py"
     return FeatureRow(stem, modality, 0, "your own", f"transformers/{stem}", script=script)
 
