@@ -12,17 +12,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from toolkit.utils.errors import UserError
-
 _REPEAT_AND_DOWN = np.array([5, 10, 1]) / 16
 _UP_AND_MEAN = np.array([1, 10, 5]) / 16
-
-
-def check_rates(rates: tuple[int, ...]) -> None:
-    """Raises `UserError` for a rate that is no power of two (1 = sharp)."""
-    for rate in rates:
-        if rate < 1 or rate & (rate - 1):
-            raise UserError(f"--blurs: {rate} is no power of two; usual rates are 1 (sharp), 2 and 4")
 
 
 def blur(image: np.ndarray, rate: int) -> np.ndarray:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import errno
-import math
 import platform
 import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 import av
 
 import toolkit
-from toolkit.noise.corrupt import Written, ffmpeg_words, write_clip
+from toolkit.noise.corrupt import Written, write_clip
+from toolkit.noise.damage import Damaged, ffmpeg_words
 from toolkit.noise.draw import Draw
 from toolkit.noise.manifest import ClipRecord, Manifest, pieces_cell
 from toolkit.noise.mix_sound import MixedSound, mix_pieces, mix_sound
 from toolkit.noise.noise_pool import NoisePool
 from toolkit.noise.sound import read_sound, write_wav
-from toolkit.preprocess.batch import Job
-from toolkit.preprocess.media import MediaError
+from toolkit.preprocess.batch import Job, printable
+from toolkit.preprocess.media import MediaError, Stopped
+from toolkit.utils.errors import UserError
 
+FINEST_SNR = 96  # dB that 16 bits can hold at most; more asks for the clean sound, and gets it
 SNR_TOLERANCE = 0.05  # dB between the draw and the mixed int16 samples, beyond which a clip is reported
 _DIGEST_SHOWN = 16  # hexadecimal digits of the noise list in the manifest
 
@@ -42,7 +45,9 @@ class Settings:
 
 @dataclass(frozen=True)
 class ClipWork:
-    """Corrupts one clip of a set; the `toolkit.preprocess.batch.Work` of a run.
+    """Corrupts one clip of a set; the `toolkit.preprocess.batch.Work` of a run. Its warnings are the rows' notes.
+
+    A clip that fails leaves no file, unless its row in the manifest still stands (then the file is what the row says).
 
     Attributes:
         given: rows of the manifest that is repeated (then they decide, not the draw), or None.
@@ -55,16 +60,25 @@ class ClipWork:
 
     def __call__(self, job: Job, stop: threading.Event) -> str:
         try:
-            row, warnings = self._corrupt(job, stop)
-        except av.error.FFmpegError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise MediaError(ffmpeg_words(job.source, error)) from error
+            _check_source(job)
+            row = self._corrupt(job, stop)
+        except (Stopped, UserError):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                reason = "no space left on the disk; make room and give the same command again, finished clips are kept"
+                raise OSError(error.errno, f"cannot be written ({reason})", str(job.target)) from error
+            if job.name not in self.manifest.rows:  # what lies there is of an earlier run, and nothing states it
+                job.target.unlink(missing_ok=True)
+            if isinstance(error, (av.error.FFmpegError, Damaged)):
+                raise MediaError(_told(job.source, error, stop)) from error
+            raise
         self.manifest.add(row)
-        return "; ".join(warnings)
+        return row.note
 
-    def _corrupt(self, job: Job, stop: threading.Event) -> tuple[ClipRecord, list[str]]:
+    def _corrupt(self, job: Job, stop: threading.Event) -> ClipRecord:
         sound = read_sound(job.source, stop)
+        sound.check()
         if self.given is None:
             draw = Draw(self.settings.seed, job.name, self.pool.digest)
             snr = draw.choose(self.settings.snrs, "snr")
@@ -80,20 +94,35 @@ class ClipWork:
             written = write_clip(job.source, job.target, mixed.sound, blur, codec, stop)
         else:
             write_wav(job.target, mixed.sound.samples)
-        warnings = _sound_warnings(mixed, snr) + list(written.warnings if written else ())
-        return _record(job, mixed, snr, blur, written, cells), warnings
+        return _record(job, mixed, snr, blur, written, cells)
 
 
-def _sound_warnings(mixed: MixedSound, snr: int) -> list[str]:
-    found = []
-    if mixed.sound.broken_packets:
-        found.append(f"{mixed.sound.broken_packets} packets of the sound could not be decoded")
+def _check_source(job: Job) -> None:
+    """Raises `MediaError` for names that the manifest cannot hold, and for what is no regular file."""
+    if printable(job.name) != job.name:
+        raise MediaError("the file's name is not UTF-8; rename the file")
+    if "\r" in job.name:
+        raise MediaError("the file's name holds a carriage return; rename the file")
+    if not job.source.is_file():
+        raise MediaError(f"{job.source} is no regular file")
+
+
+def _told(source: Path, error: Exception, stop: threading.Event) -> str:
+    """The reason in one line, with ffmpeg's own words."""
+    words = ffmpeg_words(source, "" if isinstance(error, Damaged) else str(error), stop)
+    if not isinstance(error, Damaged):
+        return f"{source}: {words}"
+    return f"{source}: {error}" + (f"; ffmpeg: {words}" if words else "")
+
+
+def _notes(mixed: MixedSound, snr: int) -> str:
+    """What is odd about the sound; "" usually."""
     if mixed.mixture is None:
-        kind = "silent" if len(mixed.sound.samples) else "empty"
-        found.append(f"its sound is {kind} and was kept as it is")
-    elif abs(mixed.mixture.measured_snr - snr) > SNR_TOLERANCE:
-        found.append(f"the sound is too faint for {snr} dB in 16 bits: {mixed.mixture.measured_snr:.2f} dB")
-    return found
+        return f"its sound is {'silent' if len(mixed.sound.samples) else 'empty'} and was kept as it is"
+    measured = mixed.mixture.measured_snr
+    if snr <= FINEST_SNR and abs(measured - snr) > SNR_TOLERANCE:
+        return f"the sound is too faint for {snr} dB in 16 bits: {measured:.2f} dB"
+    return ""
 
 
 def _record(
@@ -108,7 +137,7 @@ def _record(
         video_blur=str(blur) if written else "",
         source=job.source.name,
         noise_gain=repr(mixture.gain) if mixture else "",
-        measured_snr=f"{mixture.measured_snr:.4f}" if mixture and math.isfinite(mixture.measured_snr) else "",
+        measured_snr=f"{mixture.measured_snr:.4f}" if mixture else "",
         clip_scale=repr(mixture.scale) if mixture else "",
         noise_tries=str(mixed.tries) if mixture else "",
         samples=str(len(mixed.sound.samples)),
@@ -119,6 +148,7 @@ def _record(
         blurs=blurs,
         noise_list=noise_list,
         versions=toolkit_versions(),
+        note=_notes(mixed, snr),
     )
 
 

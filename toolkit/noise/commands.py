@@ -32,6 +32,8 @@ def corrupt_video_folder(
     overwrite: bool,
 ) -> int:
     """`run.corrupt_videos`; returns the exit status."""
+    if from_manifest:
+        print("--from_manifest: its seed, SNRs, blurs and codec are used, not --seed, --snrs, --blurs, --video_codec")
     cv2.setNumThreads(1)  # clips run side by side instead
     target = Path(str(save_root))
     settings = Settings(
@@ -52,14 +54,23 @@ def corrupt_video_folder(
 
 
 def corrupt_audio_folder(
-    audio_root: str, choice_snrs: str, noise_root: str, seed: int, workers: int | None, overwrite: bool
+    audio_root: str,
+    choice_snrs: str,
+    noise_root: str,
+    seed: int,
+    workers: int | None,
+    from_manifest: str,
+    overwrite: bool,
 ) -> int:
     """`audio_sets.add_noise`; returns the exit status."""
+    if from_manifest:
+        print("--from_manifest: its seed and SNRs are used, not --seed and --choice_snrs")
     report, target = add_noise(
         Path(str(audio_root)),
-        numbers(choice_snrs, "--choice_snrs"),
+        () if from_manifest else numbers(choice_snrs, "--choice_snrs"),
         whole_number(seed, "--seed"),
         noise_root=_optional(noise_root),
+        from_manifest=_optional(from_manifest),
         workers=None if workers is None else whole_number(workers, "--workers"),
         overwrite=bool(overwrite),
     )

@@ -14,20 +14,18 @@ from toolkit.noise.mp4_edit import hide_priming
 from toolkit.noise.picture_packets import CannotCopy, ShownFrames, copy_packets, video_stream
 from toolkit.noise.pictures import PictureTrack
 from toolkit.noise.sound import PRIMING, Sound, SoundTrack
-from toolkit.preprocess.media import SAMPLE_RATE, MediaError, run_ffmpeg
+from toolkit.preprocess.media import SAMPLE_RATE, MediaError
 from toolkit.utils import atomic
 
-VIDEO_CODECS = ("mpeg4", "libx264", "copy_when_sharp")
 _FINEST_TICK = 1_000_000  # of the file's clock: the limit below which streams' clocks are made to agree
 
 
 @dataclass(frozen=True)
 class Written:
-    """What was written: number of frames, the codec ("copy" for copied packets), warnings."""
+    """What was written: number of frames, the codec ("copy" for copied packets)."""
 
     frames: int
     video_codec: str
-    warnings: tuple[str, ...] = ()
 
 
 def write_clip(
@@ -37,6 +35,7 @@ def write_clip(
 
     Raises:
         MediaError: no pictures, or no frame could be decoded.
+        Damaged: the pictures are cut off or partly undecodable.
     """
     with atomic.atomic_path(target) as part:
         written = None
@@ -53,15 +52,6 @@ def write_clip(
         return written
 
 
-def ffmpeg_words(path: Path, error: Exception) -> str:
-    """What the ffmpeg program itself says about a file that could not be used; else `error`'s own text."""
-    try:
-        run_ffmpeg(["-i", f"file:{path}", "-t", "1", "-f", "null", "-"])
-    except MediaError as own:
-        return f"{path}: {own}"
-    return f"{path}: {error}"
-
-
 def _write(source: Path, part: Path, sound: Sound, rate: int, codec: str, stop: threading.Event | None) -> Written:
     with av.open(f"file:{source}") as container:
         stream = video_stream(container, source)
@@ -75,9 +65,7 @@ def _write(source: Path, part: Path, sound: Sound, rate: int, codec: str, stop: 
                 written = Written(copy_packets(container, stream, output, track, shift, stop), codec)
             else:
                 frames = ShownFrames(container, stream, stop)
-                written = Written(
-                    _encode(source, frames, output, track, rate, codec, shift), codec, frames.complaints()
-                )
+                written = Written(_encode(source, frames, output, track, rate, codec, shift), codec)
             track.finish()
     return written
 
@@ -100,6 +88,7 @@ def _encode(
     if pictures is None:
         raise MediaError(f"{source}: no frame could be decoded")
     pictures.finish()
+    frames.check()
     return pictures.frames
 
 

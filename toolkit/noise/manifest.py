@@ -31,7 +31,7 @@ class ClipRecord:
         video_blur: blur rate (1 = sharp); "" in audio sets.
         source: the clip's file name.
         noise_gain: factor on the noise samples.
-        measured_snr: dB, of the mixed int16 samples before AAC.
+        measured_snr: dB, of the mixed int16 samples before AAC; "inf" when the noise rounded to nothing.
         clip_scale: factor that made the sum fit into int16; 1.0 when it did.
         noise_tries: cuts drawn until one was not silent.
         samples: length of the sound at 16 kHz.
@@ -40,6 +40,7 @@ class ClipRecord:
         seed, snrs, blurs: the run's settings.
         noise_list: digest of the noise list (see `draw.py`), first 16 digits.
         versions: of the toolkit and the libraries that made the files.
+        note: what is odd about the clip (silent speech, say); usually "".
     """
 
     video_name: str
@@ -59,6 +60,7 @@ class ClipRecord:
     blurs: str
     noise_list: str
     versions: str
+    note: str
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -115,23 +117,55 @@ def pieces_cell(pieces: Iterable[Piece]) -> str:
     return json.dumps([[piece.file, piece.start, piece.samples] for piece in pieces])
 
 
-def read_manifest(path: Path) -> dict[str, ClipRecord]:
-    """The rows of a finished manifest by clip name.
+def read_rows(path: Path) -> list[tuple[int, ClipRecord]]:
+    """(line, row) of a manifest; of rows that repeat a name only the last.
 
     Raises:
-        UserError: not there, columns missing, a name twice.
+        UserError: not there, not UTF-8, columns missing, a row without a name.
     """
-    rows = read_csv(path, COLUMNS, unique="video_name")
-    return {row["video_name"]: ClipRecord(**{column: row[column] for column in COLUMNS}) for row in rows}
+    rows: dict[str, tuple[int, ClipRecord]] = {}
+    line = 2  # below the header
+    for row in read_csv(path, [column for column in COLUMNS if column != "note"]):
+        record = ClipRecord(**{column: row.get(column, "") for column in COLUMNS})
+        if not record.video_name:
+            raise UserError(f"{path}, line {line}: empty video_name")
+        rows.pop(record.video_name, None)
+        rows[record.video_name] = (line, record)
+        line += 1 + sum(cell.count("\n") for cell in row.values())
+    return list(rows.values())
+
+
+def read_manifest(path: Path) -> dict[str, ClipRecord]:
+    """The rows of a manifest by clip name; see `read_rows`."""
+    return {row.video_name: row for _, row in read_rows(path)}
+
+
+def mend(path: Path) -> None:
+    """Cut off the last row where a kill or a full disk left only a part of it."""
+    text = path.read_text(encoding="utf-8-sig")
+    if text.endswith("\n") and text.count('"') % 2 == 0:
+        return
+    whole = text[: text.rfind("\n") + 1]
+    while whole.count('"') % 2:  # the row began lines before: its name holds a line break
+        whole = whole[: whole.rfind("\n", 0, -1) + 1]
+    if len(next(csv.reader(io.StringIO(text[len(whole) :], newline="")))) < len(COLUMNS):
+        atomic.write_text(path, whole)
 
 
 class Manifest:
-    """The manifest of a running job; `add` may be called from any thread, a kill tears at most the last row."""
+    """The manifest of a running job; `add` may be called from any thread, a kill tears at most the last row.
+
+    `save` must be called before the first `add`: it writes the header, and mends what a kill left.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self.rows = self._kept()
+        self.rows: dict[str, ClipRecord] = {}
+        if path.exists():
+            mend(path)
+            if path.stat().st_size:
+                self.rows = read_manifest(path)
 
     def drop(self, names: Iterable[str]) -> None:
         """Forget rows (their clips will be made again)."""
@@ -139,31 +173,18 @@ class Manifest:
             self.rows.pop(name, None)
 
     def save(self) -> None:
-        """Write all rows sorted by name; a manifest without rows is not written."""
+        """Write the header and all rows, sorted by name, atomically."""
         with self._lock:
-            if self.rows or self.path.exists():
-                write_csv(self.path, COLUMNS, [_cells(self.rows[name]) for name in sorted(self.rows)])
+            write_csv(self.path, COLUMNS, [_cells(self.rows[name]) for name in sorted(self.rows)])
 
     def add(self, row: ClipRecord) -> None:
-        """Append one row at once."""
+        """Append one row at once; it counts instead of an earlier one of the same clip."""
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow(_cells(row))
         with self._lock:
             self.rows[row.video_name] = row
             with open(self.path, "a", encoding="utf-8", newline="") as file:
                 file.write(text.getvalue())
-
-    def _kept(self) -> dict[str, ClipRecord]:
-        """Rows of an earlier run; its last row may be torn."""
-        if not self.path.exists():
-            return {}
-        data = self.path.read_bytes()
-        if not data.endswith(b"\n"):
-            whole = data[: data.rfind(b"\n") + 1]
-            atomic.write_with(self.path, lambda file: file.write(whole))
-        if b"\n" not in data:
-            return {}
-        return read_manifest(self.path)
 
 
 def _cells(row: ClipRecord) -> list[str]:

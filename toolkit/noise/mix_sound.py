@@ -31,6 +31,7 @@ def mix_sound(sound: Sound, snr: int, draw: Draw, pool: NoisePool) -> MixedSound
 
     Raises:
         UserError: MAX_TRIES cuts were silent.
+        MediaError: a noise file cannot be read.
     """
     if root_mean_square(sound.samples) == 0:
         return MixedSound(sound, None)
@@ -40,7 +41,7 @@ def mix_sound(sound: Sound, snr: int, draw: Draw, pool: NoisePool) -> MixedSound
         if root_mean_square(noise) >= _SILENT_NOISE:
             mixture = mix_at_snr(sound.samples, noise, snr, out=noise)
             return MixedSound(replace(sound, samples=mixture.samples), mixture, pieces, attempt + 1)
-    raise UserError(f"{MAX_TRIES} noise segments in a row were silent; is the noise folder silence?")
+    raise UserError(f"{MAX_TRIES} noise segments in a row were silent; is the --noise_root silence?")
 
 
 def mix_pieces(sound: Sound, row: ClipRecord, pool: NoisePool) -> MixedSound:

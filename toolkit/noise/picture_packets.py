@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import av
 
+from toolkit.noise.damage import Damaged, missing_packets
 from toolkit.noise.sound import SoundTrack
 from toolkit.preprocess.media import MediaError, Stopped
 
@@ -51,20 +52,22 @@ class ShownFrames:
             self._packets += packet.size > 0
             try:
                 frames = packet.decode()
-            except av.error.InvalidDataError:
+            except av.error.FFmpegError:
                 self._broken += 1
                 continue
             yield from frames
 
-    def complaints(self) -> tuple[str, ...]:
-        """What was wrong with the file, after the iteration."""
-        found = []
+    def check(self) -> None:
+        """Raises `Damaged`, after the iteration, when packets were missing or could not be decoded."""
         if self._broken:
-            found.append(f"{self._broken} packets of the pictures could not be decoded")
-        # avi counts the slots of its clock, empty ones too; mp4 counts frames
-        if self._packets < self.stream.frames and "mp4" in self._container.format.name:
-            found.append(f"the file is cut off: {self._packets} of {self.stream.frames} frames are in it")
-        return tuple(found)
+            raise Damaged(f"{self._broken} of {self._packets} packets of the pictures could not be decoded")
+        _check_whole(self._container, self.stream, self._packets)
+
+
+def _check_whole(container: av.container.InputContainer, stream: av.VideoStream, packets: int) -> None:
+    missing = missing_packets(container, stream, packets)
+    if missing:
+        raise Damaged(f"the file is cut off: {packets} of {packets + missing} pictures are in it")
 
 
 def copy_packets(
@@ -79,6 +82,7 @@ def copy_packets(
 
     Raises:
         CannotCopy: the codec does not belong into mp4, or packets lack times or are cut away by an edit list.
+        Damaged: the file is cut off.
     """
     if source.codec_context.name not in COPIED_INTO_MP4 or "mp4" not in container.format.name:
         raise CannotCopy(source.codec_context.name)
@@ -97,4 +101,5 @@ def copy_packets(
         packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
         output.mux_one(packet)
         count += 1
+    _check_whole(container, source, count)
     return count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,8 @@ def draw_preview(name: str, video_root: Path, save_root: Path, picture: Path | N
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    clean = _find(name, video_root)
-    noisy = _find(name, save_root)
+    clean = _find(name, video_root, "--video_root")
+    noisy = _find(name, save_root, "--save_root")
     row = read_manifest(save_root / MANIFEST_FILE).get(name)
     if row is None:
         raise UserError(f"{save_root / MANIFEST_FILE} does not list {name}; was it made by main_mixture_multiprocess?")
@@ -53,18 +54,26 @@ def draw_preview(name: str, video_root: Path, save_root: Path, picture: Path | N
         axes[2, column].set_axis_off()
         axes[2, column].set_title(f"frame at {seconds:.2f} s, {image.shape[1]} x {image.shape[0]}", fontsize=9)
     figure.suptitle(name.replace("$", r"\$"))
-    place = save_root.with_name(f"{save_root.name}-preview") / f"{name}.png" if picture is None else picture
+    place = _beside(save_root) / f"{name}.png" if picture is None else picture
     place.parent.mkdir(parents=True, exist_ok=True)
     with atomic.atomic_path(place) as part:
         figure.savefig(part, format="png", dpi=100)
     return place
 
 
-def _find(name: str, folder: Path) -> Path:
+def _beside(folder: Path) -> Path:
+    """``<folder>-preview``; "." and ".." get their names first."""
+    named = Path(os.path.abspath(folder))
+    return named.with_name(f"{named.name}-preview")
+
+
+def _find(name: str, folder: Path, flag: str) -> Path:
+    if not folder.is_dir():
+        raise UserError(f"{flag} {folder} is not a folder")
     for path in video_files(folder):
         if path.stem == name:
             return path
-    raise UserError(f"{folder} has no video named {name!r}; give the name without its ending")
+    raise UserError(f"{flag} {folder} has no video named {name!r}; give the name without its ending")
 
 
 def _draw_wave(axes: Axes, samples: np.ndarray, title: str) -> None:

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from toolkit.noise.blur import check_rates
+from toolkit.noise.choices import VIDEO_CODECS, check_blurs, check_snrs
 from toolkit.noise.clip_job import ClipWork, Settings
-from toolkit.noise.corrupt import VIDEO_CODECS
-from toolkit.noise.manifest import MANIFEST_FILE, ClipRecord, Manifest, read_manifest
-from toolkit.noise.noise_pool import NoisePool, default_noise_root, open_pool
-from toolkit.preprocess.batch import BatchReport, Job, is_made, run_jobs
+from toolkit.noise.manifest import MANIFEST_FILE, ClipRecord, Manifest
+from toolkit.noise.noise_files import default_noise_root
+from toolkit.noise.noise_pool import NoisePool, open_pool
+from toolkit.noise.repeat import listed_clips, read_repeat
+from toolkit.noise.set_folder import locked, read_begun, refuse_strays, write_begun
+from toolkit.preprocess.batch import BatchReport, Job, is_made, printable, run_jobs
 from toolkit.preprocess.media import VIDEO_SUFFIXES, video_files
 from toolkit.utils.errors import UserError
 
@@ -48,19 +50,36 @@ def corrupt_videos(
     """
     if settings.video_codec not in VIDEO_CODECS:
         raise UserError(f"--video_codec {settings.video_codec} is not one of {', '.join(VIDEO_CODECS)}")
-    check_rates(settings.blurs)
+    check_snrs(settings.snrs, "--snrs")
+    check_blurs(settings.blurs, "--blurs")
     _check_folders(video_root, save_root)
-    given = None if from_manifest is None else read_manifest(from_manifest)
-    videos = video_files(video_root)
-    if given is not None:
-        videos = _listed_videos(videos, given, video_root, from_manifest)
-    if not videos:
-        raise UserError(f"{video_root} holds no videos ({', '.join(VIDEO_SUFFIXES)})")
-    videos = videos[:DEBUG_CLIPS] if debug else videos
+    given = None if from_manifest is None else read_repeat(from_manifest, pictures=True)
+    videos = list_videos(video_root, debug, from_manifest, given)
     jobs = [Job(video.stem, video, save_root / f"{video.stem}.mp4") for video in videos]
     return corrupt_jobs(
         jobs, save_root, settings, noise_root, "corrupt", given, workers=workers, overwrite=overwrite, progress=progress
     )
+
+
+def list_videos(
+    root: Path, debug: bool = False, manifest: Path | None = None, given: dict[str, ClipRecord] | None = None
+) -> list[Path]:
+    """The videos of `root` in name order, or those of them that `given` (the rows of `manifest`) lists.
+
+    Args:
+        debug: the first 100 only.
+
+    Raises:
+        UserError: there are none, or fewer than the manifest's.
+    """
+    if not root.is_dir():
+        raise UserError(f"--video_root {root} is not a folder")
+    videos = video_files(root)
+    if given is not None:
+        videos = listed_clips(videos, given, f"--video_root {root}", manifest)
+    if not videos:
+        raise UserError(f"--video_root {root} holds no videos ({', '.join(VIDEO_SUFFIXES)})")
+    return videos[:DEBUG_CLIPS] if debug else videos
 
 
 def corrupt_jobs(
@@ -77,17 +96,28 @@ def corrupt_jobs(
 ) -> BatchReport:
     """Run the jobs of one set (videos or sounds), keeping the set's manifest.
 
+    Args:
+        given: rows that are repeated (then they decide, not `settings`), or None.
+        overwrite: make finished clips again, too. Rows that `given` repeats as they stand are kept until the new ones
+            are written, so that a set can be repeated from its own manifest; all others are dropped first.
+
     Raises:
-        UserError: no noise, or the folder holds clips of other settings.
+        UserError: no noise, the folder is in use by another run, or holds clips of other settings or other files.
     """
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers} is not at least 1")
     needed = None if given is None else {piece.file for row in given.values() for piece in row.pieces}
-    with _pool(save_root, noise_root, needed, workers) as pool:
+    with locked(save_root), _pool(save_root, noise_root, needed, workers) as pool:
         manifest = Manifest(save_root / MANIFEST_FILE)
+        begun = read_begun(save_root)
+        todo = {job.name for job in jobs if overwrite or not (is_made(job) and job.name in manifest.rows)}
         if overwrite:
-            manifest.drop(job.name for job in jobs)
+            _drop(manifest, todo, given)
+        else:
+            refuse_strays(save_root, jobs, begun | manifest.rows.keys(), MANIFEST_FILE)
         _check_settings(manifest, settings.cells(pool), given)
+        _drop(manifest, todo, given)
+        write_begun(save_root, begun | todo)
         manifest.save()
         work = ClipWork(settings, pool, manifest, given)
         try:
@@ -96,13 +126,20 @@ def corrupt_jobs(
                 work,
                 label,
                 num_workers=workers,
-                finished=lambda job: is_made(job) and job.name in manifest.rows,
-                overwrite=overwrite,
+                finished=lambda job: job.name not in todo,
                 progress=progress,
             )
         finally:
             manifest.save()
+        write_begun(save_root, begun - {job.name for job in jobs})
+    known = [(printable(job.name), manifest.rows[job.name].note) for job in jobs if job.name not in todo]
+    report.warnings = sorted(report.warnings + [(name, note) for name, note in known if note])
     return report
+
+
+def _drop(manifest: Manifest, names: set[str], given: dict[str, ClipRecord] | None) -> None:
+    """Forget the rows of these clips, but for those that `given` holds just as they are."""
+    manifest.drop(name for name in names if given is None or manifest.rows.get(name) != given.get(name))
 
 
 @contextmanager
@@ -118,8 +155,7 @@ def _pool(
         pool = open_pool(default_noise_root() if noise_root is None else noise_root, scratch, needed, workers)
         print(f"noise: {len(pool.files)} files")
         for note in pool.notes:
-            print(f"  {note}")
-        save_root.mkdir(parents=True, exist_ok=True)
+            print(f"  {printable(note)}")
         yield pool
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -139,16 +175,6 @@ def _check_settings(manifest: Manifest, own: tuple[str, ...], given: dict[str, C
                 f"{manifest.path} lists clips made otherwise, e.g. {name}: {'; '.join(other)}; choose another "
                 "folder, or delete this one"
             )
-
-
-def _listed_videos(videos: list[Path], given: dict[str, ClipRecord], root: Path, manifest: Path | None) -> list[Path]:
-    """The videos that the manifest lists."""
-    missing = sorted(given.keys() - {video.stem for video in videos})
-    if missing:
-        raise UserError(
-            f"{root} lacks {len(missing)} of the {len(given)} clips of {manifest}, the first: {', '.join(missing[:5])}"
-        )
-    return [video for video in videos if video.stem in given]
 
 
 def _check_folders(video_root: Path, save_root: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from toolkit.noise.damage import Damaged, missing_packets
 from toolkit.preprocess.media import SAMPLE_RATE, MediaError, Stopped
 from toolkit.utils import atomic
 
@@ -28,11 +29,20 @@ class Sound:
         samples: int16 ``(N,)``, 16 kHz mono.
         start: seconds from the container's zero to the first sample.
         broken_packets: packets that could not be decoded.
+        missing_packets: packets that the file announces and does not hold.
     """
 
     samples: np.ndarray
     start: Fraction
     broken_packets: int = 0
+    missing_packets: int = 0
+
+    def check(self) -> None:
+        """Raises `Damaged` when packets are missing or could not be decoded."""
+        if self.broken_packets:
+            raise Damaged(f"{self.broken_packets} packets of the sound could not be decoded")
+        if self.missing_packets:
+            raise Damaged(f"the file is cut off: {self.missing_packets} packets of its sound are not in it")
 
 
 def read_sound(path: Path, stop: threading.Event | None = None) -> Sound:
@@ -48,13 +58,14 @@ def read_sound(path: Path, stop: threading.Event | None = None) -> Sound:
         stream = container.streams.audio[0]
         stream.thread_count = 1
         collector = _Collector()
-        end, broken = None, 0
+        end, seen, broken = None, 0, 0
         for packet in container.demux(stream):
             if stop is not None and stop.is_set():
                 raise Stopped("stopped")
+            seen += packet.size > 0
             try:
                 frames = packet.decode()
-            except av.error.InvalidDataError:
+            except av.error.FFmpegError:
                 broken += 1
                 continue
             if packet.pts is not None and packet.duration:
@@ -62,11 +73,12 @@ def read_sound(path: Path, stop: threading.Event | None = None) -> Sound:
             for frame in frames:
                 collector.add(frame)
         collector.flush()
+        missing = missing_packets(container, stream, seen)
         samples = np.frombuffer(collector.samples, np.int16)
         start = collector.start or Fraction(0)
         if end is not None and "mp4" in container.format.name:
             samples = _without_padding(samples, round((end - start) * SAMPLE_RATE))
-    return Sound(samples, start, broken)
+    return Sound(samples, start, broken, missing)
 
 
 def _without_padding(samples: np.ndarray, length: int) -> np.ndarray:

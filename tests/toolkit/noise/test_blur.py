@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from toolkit.noise.blur import blur, blur_half_size, check_rates
+from toolkit.noise.blur import blur, blur_half_size
+from toolkit.noise.choices import check_blurs
 from toolkit.utils.errors import UserError
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "functions.json").read_text(encoding="utf-8"))
@@ -55,7 +56,7 @@ def test_blurring_planes_is_blurring_the_bgr_image(rate):
     assert np.abs(difference).max() <= 4 and np.abs(difference).mean() < 1
 
 
-@pytest.mark.parametrize("rate", [0, 3, -2, 6])
+@pytest.mark.parametrize("rate", [0, 3, -2, 6, 128])
 def test_rates_that_are_no_powers_of_two(rate):
     with pytest.raises(UserError, match=f"{rate} is no power of two"):
-        check_rates((1, rate))
+        check_blurs((1, rate), "--blurs")

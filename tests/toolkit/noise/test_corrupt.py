@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from toolkit.noise import pictures
+from toolkit.noise import corrupt, pictures
 from toolkit.noise.corrupt import write_clip
 from toolkit.noise.sound import Sound, read_sound
 from toolkit.preprocess.media import MediaError, extract_audio_16k
@@ -163,3 +163,49 @@ def test_files_that_cannot_be_used(kind, tmp_path, make_video, ffmpeg):
         write_clip(source, tmp_path / "out.mp4", read_sound(source), 2, "mpeg4")
     assert [path.name for path in tmp_path.glob("*out*")] == []
     assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_sound_from_before_zero_moves_the_whole_clip(tmp_path, make_video, read_clip, delay):
+    source = make_video(tmp_path / "clip.mp4")
+    noise = np.convolve(np.random.default_rng(0).normal(size=12000), np.ones(9) / 9, "same")
+    sound = Sound((noise * 9000).astype(np.int16), Fraction(-1, 4))
+    write_clip(source, tmp_path / "out.mp4", sound, 1, "mpeg4")
+    before, after = read_clip(source), read_clip(tmp_path / "out.mp4")
+    assert after.times == [time + Fraction(1, 4) for time in before.times]
+    written = read_sound(tmp_path / "out.mp4")
+    assert written.start == 0 and len(written.samples) == 12000 and delay(sound.samples, written.samples) == 0
+
+
+def test_broken_frame_times_are_mended(tmp_path, make_video, read_clip, monkeypatch):
+    source = make_video(tmp_path / "clip.mp4", coding=MPEG4)
+    original = corrupt.ShownFrames.__iter__
+    times = [0, None, 512, 512, 512, 100, 4000]
+
+    def broken(self):
+        for frame, pts in zip(original(self), times, strict=False):
+            frame.pts = pts
+            yield frame
+
+    monkeypatch.setattr(corrupt.ShownFrames, "__iter__", broken)
+    monkeypatch.setattr(corrupt.ShownFrames, "check", lambda self: None)
+    written = write_clip(source, tmp_path / "out.mp4", read_sound(source), 1, "mpeg4")
+    after = read_clip(tmp_path / "out.mp4")
+    with av.open(str(source)) as container:
+        tick = container.streams.video[0].time_base
+    assert tick == Fraction(1, 12800) and written.frames == 7  # 512 ticks a frame
+    assert after.times == [time * tick for time in (0, 512, 513, 514, 515, 516, 4000)]
+
+
+def test_a_late_sound_states_its_length_without_the_priming(tmp_path, make_video):
+    source = make_video(tmp_path / "clip.mp4", seconds=1)
+    sound = Sound(np.full(16000, 500, np.int16), Fraction(1, 2))
+    write_clip(source, tmp_path / "out.mp4", sound, 1, "mpeg4")
+    data = (tmp_path / "out.mp4").read_bytes()
+    clock = int.from_bytes(data[data.find(b"mvhd") + 16 :][:4], "big")  # version 0: two dates of 32 bits before it
+    track = data.find(b"tkhd") + 4  # the first one is the sound's
+    assert data[track] == 0
+    ticks = int.from_bytes(data[track + 20 : track + 24], "big")
+    assert 1.5 <= ticks / clock < 1.5 + 1024 / 16000  # wait, sound, the rest of its last packet; no priming
+    media = data.find(b"mdhd") + 4
+    assert int.from_bytes(data[media + 12 : media + 16], "big") == 16000
+    assert 16000 <= int.from_bytes(data[media + 16 : media + 20], "big") <= 16384

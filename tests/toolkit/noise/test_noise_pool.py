@@ -1,5 +1,7 @@
 """The noise folder: any sound files, converted where needed, silence drawn again."""
 
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -9,6 +11,7 @@ from toolkit.noise.mix import root_mean_square
 from toolkit.noise.mix_sound import mix_sound
 from toolkit.noise.noise_pool import open_pool
 from toolkit.noise.sound import Sound, write_wav
+from toolkit.preprocess.media import MediaError
 from toolkit.utils.errors import UserError
 
 
@@ -80,7 +83,67 @@ def test_silent_or_empty_speech_is_passed_through(samples, noise_root, tmp_path)
 def test_a_changed_noise_file_is_named(noise_root, tmp_path):
     pool = open_pool(noise_root, tmp_path / "scratch")
     write_wav(noise_root / "one.wav", np.ones(100, np.int16))
-    with pytest.raises(UserError, match=r"one\.wav"):
+    with pytest.raises(MediaError, match=r"one\.wav ended early"):
         pool.read((Piece("one.wav", 50, 1000),))
     with pytest.raises(UserError, match="is not in the noise folder"):
         pool.read((Piece("gone.wav", 0, 10),))
+
+
+def test_hidden_folders_odd_names_and_links_in_circles_are_left_out(noise_root, tmp_path):
+    plain = (noise_root / "one.wav").read_bytes()
+    (noise_root / ".trash").mkdir()
+    (noise_root / ".trash" / "old.wav").write_bytes(plain)
+    with open(os.fsencode(noise_root) + b"/caf\xe9.wav", "wb") as file:
+        file.write(plain)
+    os.mkfifo(noise_root / "pipe.wav")
+    (noise_root / "deep" / "circle").symlink_to(noise_root)
+    (noise_root / "shortcut").symlink_to(noise_root / "deep" / "er")
+    pool = open_pool(noise_root, tmp_path / "scratch")
+    assert [name for name, _ in pool.files] == ["deep/er/three $.wav", "deep/two.wav", "one.wav"]
+    assert pool.notes == (
+        "noise file left out: caf\\udce9.wav: its name is not UTF-8; rename it",
+        "noise file left out: pipe.wav: it is no regular file",
+    )
+
+
+def test_a_cut_off_flac_is_left_out_and_a_damaged_one_fails_the_clip(noise_root, tmp_path):
+    digest = open_pool(noise_root, tmp_path / "scratch").digest
+    noise = np.random.default_rng(0).integers(-3000, 3000, 160000).astype(np.int16)
+    soundfile.write(noise_root / "cut.flac", noise, 16000, subtype="PCM_16")
+    data = (noise_root / "cut.flac").read_bytes()
+    (noise_root / "cut.flac").write_bytes(data[: len(data) // 2])
+    pool = open_pool(noise_root, tmp_path / "scratch")
+    assert pool.digest == digest  # the draw is that of the folder without it
+    assert pool.notes == ("noise file left out: cut.flac: it is cut off: its end cannot be decoded",)
+    middle = len(data) // 2
+    (noise_root / "cut.flac").write_bytes(data[:middle] + bytes(3000) + data[middle + 3000 :])
+    pool = open_pool(noise_root, tmp_path / "scratch")
+    assert ("cut.flac", 160000) in pool.files
+    with pytest.raises(MediaError, match=r"cut\.flac"):
+        pool.read((Piece("cut.flac", 70000, 16000),))
+
+
+def test_almost_no_noise_is_refused(tmp_path):
+    (tmp_path / "noise").mkdir()
+    write_wav(tmp_path / "noise" / "a.wav", np.full(15999, 900, np.int16))
+    with pytest.raises(UserError, match=r"--noise_root .*: 1\.00 s of usable noise in 1 files is too little"):
+        open_pool(tmp_path / "noise", tmp_path / "scratch")
+    write_wav(tmp_path / "noise" / "b.wav", np.full(1, 900, np.int16))
+    assert len(open_pool(tmp_path / "noise", tmp_path / "scratch").files) == 2
+
+
+def test_the_manifests_noise_must_be_there(noise_root, tmp_path):
+    with pytest.raises(UserError, match=r"lacks 1 noise files that the manifest names, e\.g\. gone\.wav"):
+        open_pool(noise_root, tmp_path / "scratch", only={"one.wav", "gone.wav"})
+
+
+def test_noise_below_one_step_of_16_bits_is_silent(tmp_path):
+    (tmp_path / "noise").mkdir()
+    faint = np.zeros(40000, np.int16)
+    faint[::2] = 1  # RMS 0.71
+    write_wav(tmp_path / "noise" / "faint.wav", faint)
+    sound = Sound((np.sin(np.arange(9000) / 9) * 9000).astype(np.int16), 0)
+    with pytest.raises(UserError, match="100 noise segments in a row were silent"):
+        mix_sound(sound, 5, Draw(0, "clip", ""), open_pool(tmp_path / "noise", tmp_path / "scratch"))
+    write_wav(tmp_path / "noise" / "faint.wav", np.where(np.arange(40000) % 2, -1, 2).astype(np.int16))  # RMS 1.58
+    assert mix_sound(sound, 5, Draw(0, "clip", ""), open_pool(tmp_path / "noise", tmp_path / "scratch")).tries == 1

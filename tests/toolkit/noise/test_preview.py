@@ -1,9 +1,12 @@
 """The preview: its spectrogram measures, and the picture is there."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
+from toolkit.noise import preview
 from toolkit.noise.clip_job import Settings
 from toolkit.noise.preview import draw_preview, spectrogram
 from toolkit.noise.run import corrupt_videos
@@ -30,3 +33,19 @@ def test_preview_of_a_clip(tmp_path, make_video, noise_root):
     assert image.shape == (900, 1200, 3) and image.std() > 20
     with pytest.raises(UserError, match="has no video named 'c'"):
         draw_preview("c", tmp_path / "video", tmp_path / "noisy")
+
+
+def test_both_clips_are_drawn_and_the_default_place_needs_no_name(tmp_path, make_video, noise_root, monkeypatch):
+    make_video(tmp_path / "video" / "a.mp4", "64x48", 0.4)
+    settings = Settings(0, (5,), (4,), "mpeg4")
+    corrupt_videos(tmp_path / "video", tmp_path / "noisy", settings, noise_root=noise_root, progress=False)
+    drawn = {"read_sound": [], "_middle_frame": []}
+    for name, paths in drawn.items():
+        original = getattr(preview, name)
+        monkeypatch.setattr(
+            preview, name, lambda path, original=original, paths=paths: (paths.append(path), original(path))[1]
+        )
+    monkeypatch.chdir(tmp_path / "noisy")
+    place = draw_preview("a", Path("../video"), Path("."))
+    assert place == tmp_path / "noisy-preview" / "a.png" and place.exists()
+    assert drawn == {name: [Path("../video/a.mp4"), Path("a.mp4")] for name in drawn}

@@ -17,7 +17,8 @@ from toolkit.noise.draw import Draw
 from toolkit.noise.manifest import COLUMNS, read_manifest
 from toolkit.noise.mix import mix_at_snr
 from toolkit.noise.noise_pool import open_pool
-from toolkit.noise.run import corrupt_videos
+from toolkit.noise.run import corrupt_videos, list_videos
+from toolkit.noise.set_folder import write_begun
 from toolkit.noise.sound import read_sound, write_wav
 from toolkit.utils.errors import UserError
 
@@ -79,6 +80,7 @@ def test_workers_order_and_resume_change_nothing(videos, tmp_path, noise_root):
     rows = manifest.decode().splitlines(keepends=True)
     (tmp_path / "four" / "noise-info.csv").write_text("".join(rows[:1] + rows[3:5]) + rows[5][:20], encoding="utf-8")
     (tmp_path / "four" / f"{sorted(NAMES)[3]}.mp4").unlink()
+    write_begun(tmp_path / "four", NAMES)  # as a killed run leaves it
     report = _run(videos, tmp_path / "four", noise_root, workers=3)
     assert (report.done, report.skipped) == (7, 1)
     assert _decoded(tmp_path / "four") == expected
@@ -194,6 +196,9 @@ def test_manifest_opens_as_a_plain_csv(videos, tmp_path, noise_root):
         ({"settings": Settings(0, SNRS, (1,), "h265")}, "h265 is not one of mpeg4, libx264, copy_when_sharp"),
         ({"workers": 0}, "--workers 0"),
         ({"noise_root": "nowhere"}, "nowhere is not a folder: the usual noise is the speech subset of MUSAN"),
+        ({"settings": Settings(0, (5, 1001), (1,), "mpeg4")}, r"--snrs: 1001 dB is outside -1000\.\.1000"),
+        ({"settings": Settings(0, SNRS, (128,), "mpeg4")}, "--blurs: 128 is no power of two from 1 to 64"),
+        ({"video_root": "nowhere"}, "--video_root .*nowhere is not a folder"),
         ({"save_root": "video"}, "is the folder of the clean videos"),
         ({"video_root": "empty"}, "holds no videos"),
     ],
@@ -213,3 +218,10 @@ def test_runs_that_cannot_begin(change, text, videos, tmp_path, noise_root):
             workers=change.get("workers"),
             progress=False,
         )
+
+
+def test_debug_takes_the_first_100(tmp_path):
+    for number in range(103):
+        (tmp_path / f"{number:03d}.mp4").touch()
+    assert [path.stem for path in list_videos(tmp_path, debug=True)] == [f"{number:03d}" for number in range(100)]
+    assert len(list_videos(tmp_path)) == 103
