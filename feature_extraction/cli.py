@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from feature_extraction.contract import LEVELS, Extractor, Sample
-from feature_extraction.samples import TTS_LANGUAGES, audio_condition, corpus_samples
+from feature_extraction.names import printable
+from feature_extraction.samples import TTS_LANGUAGES, audio_condition, corpus_samples, missing_condition
 from feature_extraction.save_loop import ExtractionReport, run_extraction
 from feature_extraction.shards import Shard, shard
 from toolkit.globals import CORPUS_LAYOUTS, PATH_TO_PRETRAINED_MODELS, corpus_paths
@@ -21,17 +22,26 @@ MAX_LISTED = 20  # failures printed in full; the rest are in failures.csv
 
 def positive_int(text: str) -> int:
     """An argparse type: an integer of at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
-    return value
+    return _integer(text, 1, "a whole number of at least 1")
 
 
 def count(text: str) -> int:
     """An argparse type: an integer of at least 0."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{value} is below 0")
+    return _integer(text, 0, "a whole number of at least 0")
+
+
+def gpu_index(text: str) -> int:
+    """An argparse type: an integer of at least -1."""
+    return _integer(text, -1, "the index of a GPU (0, 1, ...), or -1 for the CPU")
+
+
+def _integer(text: str, lowest: int, words: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = lowest - 1
+    if value < lowest:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {words}")
     return value
 
 
@@ -44,9 +54,12 @@ def folder_part(text: str) -> str:
 
 def positive_float(text: str) -> float:
     """An argparse type: a number above 0."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
 
 
@@ -61,7 +74,7 @@ def extraction_parser(
     add = parser.add_argument
     add("--dataset", required=True, choices=list(CORPUS_LAYOUTS), metavar="NAME", help="e.g. MER2024")
     add("--feature_level", default="UTTERANCE", choices=LEVELS)
-    add("--gpu", type=int, default=0, help="GPU index, -1 = CPU (default 0; CPU when there is none)")
+    add("--gpu", type=gpu_index, default=0, help="GPU index, -1 = CPU (default 0; CPU when there is none)")
     add("--strict_gpu", action="store_true", help="stop when the GPU does not exist")
     add("--data_root", help="folder that holds <dataset>-dataset-process/ (default: MER_DATA_ROOT)")
     add("--batch_size", type=positive_int, default=batch_size, help=f"most clips per batch (default {batch_size})")
@@ -101,6 +114,8 @@ def run_extractor(
     if infix and extractor.modality != "audio":
         raise UserError(f"--noise_case and --tts_lang are for audio features, not for {extractor.modality}")
     if samples is None:
+        if infix and not audio.is_dir():
+            raise UserError(missing_condition(paths.audio, audio, args.noise_case))
         samples = corpus_samples(replace(paths, audio=audio), extractor.modality, language)
     report = run_extraction(
         extractor,
@@ -132,7 +147,7 @@ def print_report(report: ExtractionReport) -> None:
     print(
         f"{report.done} done, {report.skipped} already there, {len(report.failures)} failed in {report.seconds:.1f} s",
         "->",
-        ", ".join(str(folder) for folder in report.folders),
+        ", ".join(printable(str(folder)) for folder in report.folders),
     )
     for remark in report.remarks:
         print(f"  note: {remark}")

@@ -13,6 +13,12 @@ from pathlib import Path
 from toolkit.data.features import feature_folder_name
 from toolkit.globals import PATH_TO_PRETRAINED_MODELS, featname_mapping
 
+TRANSFORMERS_WEIGHTS = (
+    "model.safetensors",
+    "pytorch_model.bin",
+    "model.safetensors.index.json",
+    "pytorch_model.bin.index.json",
+)
 LAST_FOUR = "sum of the last 4 hidden states"
 
 
@@ -52,6 +58,8 @@ class FeatureRow:
     def present(self, tools: Path = PATH_TO_PRETRAINED_MODELS) -> bool:
         """Whether the weights are there (or come with an installed package)."""
         place = tools / self.weights
+        if self.weights.startswith("transformers/"):
+            return (place / "config.json").is_file() and any((place / name).is_file() for name in TRANSFORMERS_WEIGHTS)
         return not self.weights or place.is_file() or (place.is_dir() and any(place.iterdir()))
 
 
@@ -245,7 +253,9 @@ _VISUAL = [
         768,
         "timm/eva02_base_patch14_224.mim_in22k",
         "timm/eva02_base_patch14_224.mim_in22k",
-        "every frame",
+        "pooled output, every frame",
+        "visual/extract_vision_huggingface.py",
+        arguments=("--model_name", "eva02_base_patch14_224.mim_in22k"),
     ),
     _sun_videomae("videomae-base-VoxCeleb2", 99, "vit_base_patch16_160"),
     _sun_videomae("videomae-base-K400-mer2023", 299, "vit_base_patch16_224"),
@@ -254,6 +264,7 @@ _VISUAL = [
 _SCRIPTS = {  # Hugging Face rows whose family an extraction script handles
     "audio": "audio/extract_audio_huggingface.py",
     "text": "text/extract_text_huggingface.py",
+    "visual": "visual/extract_vision_huggingface.py",
 }
 
 

@@ -6,18 +6,37 @@ import hashlib
 import re
 from pathlib import Path
 
+from feature_extraction.huggingface_folder import CONFIG_FILE, weight_files
+
 SAMPLED_BYTES = 1 << 20  # read at the start, the middle and the end of each file
-_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".hdf5", ".h5", ".npz", ".onnx", ".conf")
+# What a folder holds whose weights are not in transformers' files: other libraries' checkpoints.
+_OTHER_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".hdf5", ".h5", ".npz", ".conf")
+_SETTINGS = ("config.json", "preprocessor_config.json", "config.yaml")
+_TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "spm.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def fingerprint(place: Path) -> str:
+def fingerprint(place: Path, tokenizer: bool = False) -> str:
     """``sha256:...`` over a weights file, or over the config and weight files of a model's folder.
 
-    Names, sizes, and the first, middle and last MiB of each file enter, not every byte: two trainings of one
+    Only what would be loaded counts: config.json, the feature extractor's settings, with `tokenizer` the tokenizer's
+    files and the folder's own code, and the weights that `weight_files` names (a folder without such: every checkpoint
+    in it). Names, sizes, and the first, middle and last MiB of each file enter, not every byte: two trainings of one
     architecture differ there, and a start must not take a minute. "" when there is nothing to read.
     """
-    files = [place] if place.is_file() else sorted(path for path in place.glob("*") if _counts(path))
+    files = [place] if place.is_file() else _files(place, tokenizer)
     digest = hashlib.sha256()
     for path in files:
         size = path.stat().st_size
@@ -39,5 +58,12 @@ def hub_revision(folder: Path) -> str:
     return first if _COMMIT.fullmatch(first) else ""
 
 
-def _counts(path: Path) -> bool:
-    return path.is_file() and (path.suffix in _WEIGHTS or path.name in ("config.json", "preprocessor_config.json"))
+def _files(folder: Path, tokenizer: bool) -> list[Path]:
+    names = {*_SETTINGS, *(_TOKENIZER if tokenizer else ())}
+    chosen = {folder / name for name in names}
+    config = folder / CONFIG_FILE
+    if tokenizer and config.is_file() and "auto_map" in config.read_text(encoding="utf-8", errors="replace"):
+        chosen.update(folder.glob("*.py"))
+    weights = weight_files(folder)
+    chosen.update(weights or (path for path in folder.glob("*") if path.suffix in _OTHER_WEIGHTS))
+    return sorted(path for path in chosen if path.is_file())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from feature_extraction.feature_table import FEATURES
+from feature_extraction.feature_table import FEATURES, TRANSFORMERS_WEIGHTS
 from toolkit.globals import PATH_TO_PRETRAINED_MODELS
 from toolkit.utils.errors import UserError
 from toolkit.utils.quiet import quiet_transformers
@@ -17,12 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 CONFIG_FILE = "config.json"
-WEIGHT_FILES = (
-    "model.safetensors",
-    "pytorch_model.bin",
-    "model.safetensors.index.json",
-    "pytorch_model.bin.index.json",
-)
+WEIGHT_FILES = TRANSFORMERS_WEIGHTS
 # Pretraining checkpoints carry no pooler, others no vector for masked frames; no feature of ours reads them.
 UNREAD_WEIGHTS = ("pooler", "masked_spec_embed")
 
@@ -74,6 +69,26 @@ def read_model_type(folder: Path) -> str:
     if not isinstance(model_type, str):
         raise UserError(f"{folder / CONFIG_FILE}: names no model_type; it is not the config of a transformers model")
     return model_type
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files of transformers' weights that loading `folder` would read, indexes included; [] when it has none.
+
+    In transformers' order: safetensors before pickled files, one file before several with an index. Parts that an
+    index names are listed whether they are there or not; of an index that cannot be read only itself.
+    """
+    for name in (WEIGHT_FILES[0], WEIGHT_FILES[2], WEIGHT_FILES[1], WEIGHT_FILES[3]):
+        path = folder / name
+        if path.is_file():
+            return [path, *(folder / part for part in _parts(path))] if name.endswith(".json") else [path]
+    return []
+
+
+def _parts(index: Path) -> list[str]:
+    try:
+        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def require_model_type(folder: Path, supported: Sequence[str]) -> str:

@@ -17,10 +17,12 @@ from typing import Any
 
 import toolkit
 from feature_extraction.finished import npy_files
+from feature_extraction.manifest_fields import manifest_fault
 from toolkit.utils import atomic
 from toolkit.utils.errors import UserError
 
 MANIFEST_FILE = "manifest.json"
+KEPT = "kept_without_manifest"  # how many files were there before the first manifest; absent when none were
 LOCK_FILE = ".manifest.lock"  # stays: removing a lock file that another job waits for would break the lock
 PACKAGES = ("torch", "transformers", "numpy", "opensmile", "librosa", "soxr")
 
@@ -40,13 +42,14 @@ class Identity:
 def claim_folder(folder: Path, identity: Identity, overwrite: bool) -> str:
     """State in `folder`'s manifest that a run of `identity` fills it; returns a remark for the user, or "".
 
-    With `overwrite`, files of another identity are removed first: they could not be told from the new ones.
+    With `overwrite`, files of another or of unknown identity are removed first: they could not be told from the new
+    ones, and a run that is killed would leave a mixture. Without it, files that were there before the first manifest
+    are kept, and stay counted in it.
 
     Raises:
         UserError: the folder holds files of another identity, or its manifest is damaged, and `overwrite` is not set.
     """
     with locked(folder):
-        remark = ""
         try:
             older = read_manifest(folder)
         except UserError:
@@ -55,45 +58,55 @@ def claim_folder(folder: Path, identity: Identity, overwrite: bool) -> str:
             older = {}
         count = len(npy_files(folder))
         differences = _differences(older, identity)
-        if not older and count and not overwrite:
-            remark = f"{folder.name}: its {count} files were made without a manifest and are kept as they are"
-        if older and differences and count:
+        unknown = min(count, older.get(KEPT, 0) if older else count)  # files of which nobody knows what made them
+        remark = ""
+        if count and (differences or (unknown and overwrite)):
+            origin = f"made with {differences}" if differences else "of unknown origin (made without a manifest)"
             if not overwrite:
                 raise UserError(
-                    f"{folder}: holds {count} features made with {differences}; mixing them would spoil the folder. "
+                    f"{folder}: holds {count} features {origin}; mixing them would spoil the folder. "
                     "Move it away, or give --overwrite to remove them and extract all of it again"
                 )
             for entry in npy_files(folder):
                 Path(entry.path).unlink(missing_ok=True)
-            remark = f"{folder.name}: {count} features made with {differences} were removed"
-        kept = older if older and not differences else {}
-        _write(folder, identity, kept, kept.get("counts", {}))
+            remark = f"{folder.name}: {count} features {origin} were removed"
+            older, unknown = {}, 0
+        elif unknown:
+            remark = (
+                f"{folder.name}: {unknown} of its files were made without a manifest and are kept as they are; "
+                "--overwrite removes all of it and extracts it again"
+            )
+        kept = {} if differences else older
+        _write(folder, identity, {**kept, KEPT: unknown}, kept.get("counts", {}))
     return remark
 
 
 def complete_manifest(folder: Path, identity: Identity, failed: int) -> None:
     """Bring the counts up to date at the end of a run; `failed` is the length of the folder's list of failures."""
     counts = {"files": len(npy_files(folder)), "failed": failed}
-    _write(folder, identity, read_manifest(folder), counts)
+    try:
+        older = read_manifest(folder)
+    except UserError:  # damaged while the run went on: it is written anew
+        older = {}
+    _write(folder, identity, {**older, KEPT: min(older.get(KEPT, 0), counts["files"])}, counts)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of `folder`; {} when there is none.
 
     Raises:
-        UserError: it is damaged.
+        UserError: it is damaged, or a field of it is not what a manifest holds.
     """
     path = folder / MANIFEST_FILE
+    fix = "remove it to keep the folder's features, or give --overwrite to extract all of it again"
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError as error:
-        raise UserError(
-            f"{path}: not a readable JSON file ({error}); remove it to keep the folder's features, or give --overwrite"
-        ) from error
-    if not isinstance(manifest, dict):
-        raise UserError(f"{path}: not a manifest; remove it to keep the folder's features, or give --overwrite")
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not a readable JSON file ({error}); {fix}") from error
+    if fault := manifest_fault(manifest):
+        raise UserError(f"{path}: not a manifest of this toolkit: {fault}; {fix}")
     return manifest
 
 
@@ -115,6 +128,8 @@ def _write(folder: Path, identity: Identity, older: dict[str, Any], counts: dict
         "counts": counts,
         "failures": "failures.csv" if counts.get("failed") else None,
     }
+    if older.get(KEPT):
+        manifest[KEPT] = older[KEPT]
     atomic.write_text(folder / MANIFEST_FILE, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from feature_extraction.cli import gpu_index
 from feature_extraction.feature_table import FEATURES, FeatureRow
 from toolkit.globals import PATH_TO_PRETRAINED_MODELS
 from toolkit.utils.errors import UserError, run_main
@@ -39,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--commands", nargs="*", metavar="STEM", help="print extraction commands (of these features)")
     parser.add_argument("--check", nargs="*", metavar="NAME", help="load these models (default: all that are present)")
     parser.add_argument("--download", metavar="NAME", help="fetch a model from the Hugging Face hub")
-    parser.add_argument("--gpu", type=int, default=-1, help="for --check: GPU index (default -1 = CPU)")
+    parser.add_argument("--gpu", type=gpu_index, default=-1, help="for --check: GPU index (default -1 = CPU)")
     args = parser.parse_args(argv)
     if args.download is not None:
         from feature_extraction.hub_download import download

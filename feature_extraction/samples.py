@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 from itertools import pairwise
 from pathlib import Path
 
 from feature_extraction.contract import Sample
+from feature_extraction.names import name_fault, printable
 from toolkit.globals import CorpusPaths
 from toolkit.utils.errors import UserError
 from toolkit.utils.read_files import read_csv
@@ -31,6 +33,24 @@ def audio_condition(audio: Path, noise_case: str | None, tts_lang: str | None) -
     return audio, ""
 
 
+def missing_condition(plain: Path, folder: Path, noise_case: str | None) -> str:
+    """What to tell of a condition's `folder` that does not exist: where it comes from."""
+    if not noise_case:
+        return (
+            f"{folder} does not exist: --tts_lang reads synthetic speech from it, which this toolkit does not make; "
+            "put <name>.wav files of a speech synthesis there, one per row of the transcript, or leave --tts_lang out"
+        )
+    snr = noise_case.removeprefix("snr")
+    choice = snr if noise_case.startswith("snr") and snr.isdigit() else "5"
+    others = sorted(path.name for path in plain.parent.glob(f"{plain.name}_*") if path.is_dir())
+    cases = ", ".join(name.removeprefix(f"{plain.name}_") for name in others) or "none"
+    return (
+        f"{folder} does not exist: --noise_case {noise_case} reads noisy sound from it; make it with "
+        f"`python main-noise.py add_noise_multiprocess {shlex.quote(str(plain))} --choice_snrs {choice}` "
+        f"(which writes {plain.name}_snr{choice}); noise cases there: {cases}"
+    )
+
+
 def audio_samples(folder: Path) -> list[Sample]:
     """One sample per ``<name>.wav`` in `folder`.
 
@@ -46,7 +66,8 @@ def audio_samples(folder: Path) -> list[Sample]:
     pairs = sorted((Path(file).stem, file) for file in files if file[-4:].lower() == ".wav")
     for (name, file), (other, twin) in pairwise(pairs):
         if name == other:
-            raise UserError(f"{folder}: {file} and {twin} are both the clip {name!r}; keep one of them")
+            files = f"{printable(file)} and {printable(twin)}"
+            raise UserError(f"{folder}: {files} are both the clip {printable(name)!r}; keep one of them")
     return _require_some([Sample(name, folder / file) for name, file in pairs], folder, "*.wav")
 
 
@@ -60,13 +81,14 @@ def face_samples(folder: Path) -> list[Sample]:
 
 
 def text_samples(transcript: Path, column: str) -> list[Sample]:
-    """One sample per row of the transcript csv; an empty cell is an empty text."""
+    """One sample per row of the transcript csv; an empty cell is an empty text.
+
+    Raises:
+        UserError: no such file, or a row that cannot be used; the message names file and line.
+    """
     if not transcript.exists():
         raise UserError(f"{transcript} does not exist; make it with `./run-mer2024.sh asr`")
-    rows = read_csv(transcript, required=("name", column), unique="name")
-    for row in rows:
-        if "/" in row["name"] or row["name"].startswith("."):
-            raise UserError(f"{transcript}: name {row['name']!r} cannot be a file name; no / and no leading . please")
+    rows = read_csv(transcript, required=("name", column), unique="name", fault=name_fault)
     samples = [Sample(row["name"], None, row[column]) for row in rows]
     return _require_some(sorted(samples, key=lambda sample: sample.name), transcript, "rows")
 

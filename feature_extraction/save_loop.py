@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from feature_extraction.contract import Extractor, Sample
 from feature_extraction.fingerprint import fingerprint, hub_revision
 from feature_extraction.finished import finished_names
 from feature_extraction.manifest import Identity, claim_folder, complete_manifest, locked
+from feature_extraction.names import NAME_ERRORS, name_fault, printable
 from feature_extraction.policy import model_copies, threads_per_copy
 from feature_extraction.tasks import ExtractBatch, Failure, LoadBatch, Result, extract_batch, in_workers, load_batch
 from toolkit.data.features import LEVEL_SUFFIX, feature_folder_name
@@ -93,6 +98,7 @@ def run_extraction(
     folders = [features_root / output_folder(output.stem, level, infix) for output in extractor.outputs]
     report = ExtractionReport(folders)
     identities = _claim(extractor, folders, level, overwrite, report)
+    samples = _savable(samples, report)
     finished = set() if overwrite else finished_names(folders, extractor.outputs, level)
     todo = [sample for sample in samples if sample.name not in finished]
     report.skipped = len(samples) - len(todo)
@@ -109,7 +115,8 @@ def run_extraction(
                 _keep(sample, result, folders, report)
                 bar.update()
     report.failures.sort()
-    _finish_folders(folders, identities, report, {sample.name for sample in todo})
+    attempted = {sample.name for sample in todo} | {name for name, _ in report.failures}
+    _finish_folders(folders, identities, report, attempted)
     report.seconds = time.perf_counter() - started
     return report
 
@@ -124,12 +131,24 @@ def output_folder(stem: str, level: str, infix: str = "") -> str:
     return f"{stem}{separator}{infix}{separator}{suffix}"
 
 
+def _savable(samples: Sequence[Sample], report: ExtractionReport) -> list[Sample]:
+    """The samples that a file can be named after; the others are failures, under a name that can be printed."""
+    good = []
+    for sample in samples:
+        if fault := name_fault(sample.name):
+            report.failures.append((printable(sample.name), f"its name {fault}"))
+        else:
+            good.append(sample)
+    return good
+
+
 def _claim(
     extractor: Extractor, folders: list[Path], level: str, overwrite: bool, report: ExtractionReport
 ) -> list[Identity]:
     model = {}
     if extractor.weights is not None:
-        model = {"name": extractor.weights.name, "fingerprint": fingerprint(extractor.weights)}
+        text = extractor.modality == "text"
+        model = {"name": printable(extractor.weights.name), "fingerprint": fingerprint(extractor.weights, text)}
         if revision := hub_revision(extractor.weights):
             model["revision"] = revision
     identities = []
@@ -137,7 +156,8 @@ def _claim(
         folder.mkdir(parents=True, exist_ok=True)
         atomic.remove_orphans(folder)
         name = folder.name[: -len(LEVEL_SUFFIX[level]) - 1]
-        identity = Identity(name, level, output.width, extractor.dtype or "float32", extractor.formula, model)
+        dtype = extractor.dtype or "float32"
+        identity = Identity(printable(name), level, output.width, dtype, extractor.formula, model)
         remark = claim_folder(folder, identity, overwrite)
         report.remarks += [remark] if remark else []
         identities.append(identity)
@@ -171,22 +191,45 @@ def _results(
 def _keep(sample: Sample, result: Result, folders: list[Path], report: ExtractionReport) -> None:
     """Save one sample's arrays, or note its failure."""
     report.notes.update(result.batch_notes)
-    if isinstance(result.value, Failure):
-        report.failures.append((sample.name, result.value.reason))
+    value = result.value
+    if not isinstance(value, Failure):
+        value = _saved(sample.name, value, folders)
+    if isinstance(value, Failure):
+        report.failures.append((sample.name, value.reason))
         for folder in folders:  # --overwrite: the older feature is no longer what this command gives
-            (folder / f"{sample.name}.npy").unlink(missing_ok=True)
+            with suppress(OSError):  # a name that this file system does not take
+                (folder / f"{sample.name}.npy").unlink(missing_ok=True)
         return
-    for folder, array in zip(folders, result.value, strict=True):
-        atomic.save_npy(folder / f"{sample.name}.npy", array)
     report.done += 1
     report.add_notes(sample.name, result.notes)
+
+
+def _saved(name: str, arrays: Sequence[np.ndarray], folders: list[Path]) -> Sequence[np.ndarray] | Failure:
+    """Save one sample's arrays; a name that this file system does not take is the sample's failure.
+
+    Raises:
+        OSError: anything else (no space, no permission): it would be the same for every sample.
+    """
+    try:
+        for folder, array in zip(folders, arrays, strict=True):
+            atomic.save_npy(folder / f"{name}.npy", array)
+    except OSError as error:
+        if error.errno not in NAME_ERRORS:
+            raise
+        return Failure(f"{error.filename}: {error.strerror}; rename the clip")
+    return arrays
 
 
 def _finish_folders(
     folders: list[Path], identities: list[Identity], report: ExtractionReport, attempted: set[str]
 ) -> None:
     for folder, identity in zip(folders, identities, strict=True):
+        saved = functools.partial(_is_saved, folder)
         with locked(folder):
-            update_failures(folder, report.failures, attempted, lambda name, at=folder: (at / f"{name}.npy").exists())
+            update_failures(folder, report.failures, attempted, saved)
             listed = folder / FAILURES_FILE
             complete_manifest(folder, identity, len(read_csv(listed)) if listed.exists() else 0)
+
+
+def _is_saved(folder: Path, name: str) -> bool:
+    return os.path.exists(folder / f"{name}.npy")  # False, too, for names that no file can have

@@ -38,6 +38,8 @@ def shard(text: str) -> Shard:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form i/n, for example 3/8")
     index, total = int(match[1]), int(match[2])
+    if total < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: there must be at least 1 part, for example 1/1 or 3/8")
     if not 1 <= index <= total:
         raise argparse.ArgumentTypeError(f"{text!r}: shards count from 1, so give 1/{total} to {total}/{total}")
     return Shard(index, total)

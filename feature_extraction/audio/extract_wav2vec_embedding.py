@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from feature_extraction.audio.wav2vec_extractor import MAX_SECONDS, Wav2VecExtractor, find_checkpoint
-from feature_extraction.cli import extraction_parser, run_extractor
+from feature_extraction.cli import extraction_parser, positive_float, run_extractor
 from feature_extraction.contract import Extractor
 from toolkit.utils.errors import run_main
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--checkpoint", help="the checkpoint file (default tools/wav2vec/wav2vec_large.pt)")
     parser.add_argument(
         "--max_seconds",
-        type=float,
+        type=positive_float,
         default=MAX_SECONDS,
         help="longer clips are listed as failures: a clip is computed whole, 1 GB a minute (default %(default)g)",
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE = 16000  # Hz
 BLOCK = 1 << 20  # frames read at once: a two-hour file in stereo needs no second copy of itself
+LOUDEST = 1e6  # 120 dB above full scale: no sound, and its square may leave float32
 MARGIN = 0.5  # seconds read beyond a limit, so that the resampling filter sees what follows
 
 
@@ -28,7 +29,8 @@ def read_wav(path: Path, rate: int = SAMPLE_RATE, max_seconds: float | None = No
     remarked (`notes.note`).
 
     Raises:
-        SampleError: the file is missing, unreadable, cut short, without a sample, or holds NaN or infinity.
+        SampleError: the file is missing, unreadable, cut short, without a sample, or holds NaN, infinity or an
+            absurd value.
     """
     import soundfile
 
@@ -45,6 +47,9 @@ def read_wav(path: Path, rate: int = SAMPLE_RATE, max_seconds: float | None = No
     lowest, highest = wave.min(), wave.max()
     if not (np.isfinite(lowest) and np.isfinite(highest)):
         raise SampleError(f"{path}: holds NaN or infinity; make the wav again")
+    if max(-lowest, highest) > LOUDEST:
+        loudest = highest if highest > -lowest else lowest
+        raise SampleError(f"{path}: holds a sample of {loudest:.3g}, where sound lies in -1..1; make the wav again")
     if lowest == highest:
         note("silent: every sample has the same value")
     return wave

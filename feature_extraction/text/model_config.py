@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 # Their positions are counted from pad_token_id + 1, so that the table of positions is longer than the longest text.
-_OFFSET_POSITIONS = frozenset(("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer"))
+_OFFSET_POSITIONS = frozenset(
+    (
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "camembert",
+        "mpnet",
+        "longformer",
+        "data2vec-text",
+    )
+)
 
 
 def needs_own_code(folder: Path) -> bool:
@@ -82,10 +93,13 @@ def hidden_width(config: PretrainedConfig) -> int:
 
 
 def max_positions(config: PretrainedConfig) -> int | None:
-    """How many tokens, special ones included, the model takes at once; None when it has no limit."""
+    """How many tokens, special ones included, the model takes at once, as its config says; None: it has no limit.
+
+    Where the model has a table of positions, that table has the last word (`TextModel.max_positions`).
+    """
     config = text_config(config)
-    positions = getattr(config, "max_position_embeddings", None)
-    if not positions or positions < 0:
+    positions = getattr(config, "max_position_embeddings", None) or getattr(config, "max_seq_len", None)  # MPT
+    if not isinstance(positions, int) or positions <= 0:
         return None
     if getattr(config, "relative_attention", False) and not getattr(config, "position_biased_input", False):
         return None  # DeBERTa without absolute positions

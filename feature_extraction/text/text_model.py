@@ -16,6 +16,7 @@ from feature_extraction.contract import SampleError
 from feature_extraction.huggingface_folder import load_model
 from feature_extraction.text.model_config import hidden_width, needs_own_code
 from feature_extraction.text.model_files import check_weights
+from feature_extraction.text.position_table import position_limit
 from toolkit.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class TextModel:
 
     Attributes:
         width: D of its hidden states.
+        max_positions: how many tokens its table of positions holds; None when it has no such table.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class TextModel:
         self._device = embeddings.weight.device
         self._vocabulary: int = embeddings.weight.shape[0]
         self.width: int = hidden_width(config)
+        self.max_positions = position_limit(self._model)
         self._time_first = False
         self._cast_to = getattr(torch, dtype) if config.model_type in _MIXED_TYPES and dtype != "float32" else None
 

@@ -53,6 +53,11 @@ class SentenceTokenizer:
         pad = self._tokenizer.pad_token_id
         self.pads = {"input_ids": 0 if pad is None else pad, "token_type_ids": self._tokenizer.pad_token_type_id}
 
+    def limit(self, max_tokens: int | None) -> None:
+        """Cut to `max_tokens` from now on, where that is less than was known so far (None: it is not)."""
+        if max_tokens is not None:
+            self.max_tokens = min(max_tokens, self.max_tokens or max_tokens)
+
     def encode(self, texts: Sequence[str]) -> list[dict[str, list[int]]]:
         """Per sentence its token ids (and segments), special tokens included, cut to the maximum."""
         encoded = self._split(self._tokenizer(list(texts), **self._options)) if texts else []

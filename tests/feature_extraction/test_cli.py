@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from feature_extraction.audio.extract_wav2vec_embedding import main as wav2vec_main
 from feature_extraction.cli import extraction_parser, run_extractor
 from feature_extraction.contract import Extractor, Output, Sample
 from feature_extraction.shards import Shard
@@ -101,6 +102,45 @@ def test_bad_values_are_refused(flags, capsys):
     with pytest.raises(SystemExit):
         extraction_parser("x").parse_args([*DATASET, *flags])
     assert flags[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "words"),
+    [
+        ("--shard", "1/0", "'1/0': there must be at least 1 part, for example 1/1 or 3/8"),
+        ("--shard", "0/0", "'0/0': there must be at least 1 part, for example 1/1 or 3/8"),
+        ("--shard", "3/2", "'3/2': shards count from 1, so give 1/2 to 2/2"),
+        ("--limit", "x", "'x' is not a whole number of at least 1"),
+        ("--limit", "0", "'0' is not a whole number of at least 1"),
+        ("--num_workers", "-1", "'-1' is not a whole number of at least 0"),
+        ("--batch_seconds", "x", "'x' is not a number above 0"),
+        ("--gpu", "-2", "'-2' is not the index of a GPU (0, 1, ...), or -1 for the CPU"),
+        ("--gpu", "cpu", "'cpu' is not the index of a GPU (0, 1, ...), or -1 for the CPU"),
+    ],
+)
+def test_bad_values_are_explained(flag, value, words, capsys):
+    with pytest.raises(SystemExit):
+        extraction_parser("x").parse_args([*DATASET, f"{flag}={value}"])
+    assert capsys.readouterr().err.endswith(f"argument {flag}: {words}\n")
+
+
+@pytest.mark.parametrize("value", ["nan", "-1", "0", "inf", "ten"])
+def test_seconds_are_a_number_above_0(value, capsys):
+    with pytest.raises(SystemExit):
+        wav2vec_main([*DATASET, f"--max_seconds={value}"])
+    assert f"argument --max_seconds: {value!r} is not a number above 0" in capsys.readouterr().err
+
+
+def test_a_condition_without_its_folder_says_where_it_comes_from(root):
+    with pytest.raises(UserError) as error:
+        run(root, "--noise_case", "snr7")
+    audio = root / "mer2024-dataset-process/audio"
+    assert str(error.value) == (
+        f"{audio}_snr7 does not exist: --noise_case snr7 reads noisy sound from it; make it with `python main-noise.py "
+        f"add_noise_multiprocess {audio} --choice_snrs 7` (which writes audio_snr7); noise cases there: snr5"
+    )
+    with pytest.raises(UserError, match="audio-ttschi16k does not exist: --tts_lang reads synthetic speech from it"):
+        run(root, "--tts_lang", "chi")
 
 
 def test_defaults_and_what_belongs_to_a_modality():

@@ -113,15 +113,72 @@ def test_a_folder_without_manifest_is_kept_and_told(tmp_path):
     folder.mkdir(parents=True)
     np.save(folder / "clip 0.npy", np.zeros(2, np.float32))
     report = run(tmp_path / "f")
-    assert report.skipped == 1
-    assert report.remarks == ["len-UTT: its 1 files were made without a manifest and are kept as they are"]
+    told = [
+        "len-UTT: 1 of its files were made without a manifest and are kept as they are; --overwrite removes all of it "
+        "and extracts it again"
+    ]
+    assert report.skipped == 1 and report.remarks == told
+    assert run(tmp_path / "f").remarks == told  # as long as they are there
+    assert read_manifest(folder)["kept_without_manifest"] == 1
+    np.save(folder / "clip 1.npy", np.ones(2, np.float32))
+    report = run(tmp_path / "f", SAMPLES[2:3], overwrite=True)  # as if killed after one clip
+    assert report.remarks == ["len-UTT: 9 features of unknown origin (made without a manifest) were removed"]
+    assert [path.name for path in folder.glob("*.npy")] == ["clip 2.npy"]
+    assert "kept_without_manifest" not in read_manifest(folder)
+    assert run(tmp_path / "f").remarks == []
 
 
-@pytest.mark.parametrize("text", ["{", "[]"])
+@pytest.mark.parametrize("text", [None, "{"])
+def test_overwrite_removes_what_is_of_unknown_origin_before_anything_is_computed(tmp_path, text):
+    run(tmp_path / "f")
+    path = tmp_path / "f/len-UTT/manifest.json"
+    path.unlink() if text is None else path.write_text(text)
+    report = run(tmp_path / "f", SAMPLES[:2], overwrite=True)
+    assert sorted(file.stem for file in path.parent.glob("*.npy")) == ["clip 0", "clip 1"]
+    assert report.remarks == ["len-UTT: 9 features of unknown origin (made without a manifest) were removed"]
+
+
+def test_kept_files_that_were_removed_by_hand_are_no_longer_counted(tmp_path):
+    folder = tmp_path / "f/len-UTT"
+    folder.mkdir(parents=True)
+    for name in "abc":
+        np.save(folder / f"{name}.npy", np.zeros(2, np.float32))
+    run(tmp_path / "f", [])
+    for name in "abc":
+        (folder / f"{name}.npy").unlink()
+    assert run(tmp_path / "f", []).remarks == [] and "kept_without_manifest" not in read_manifest(folder)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(name, value) for name in ("feature", "level", "dtype", "formula") for value in (None, 3, ["x"], "\ud800")]
+    + [("width", value) for value in ("2", None, True, -1, 2.0)]
+    + [("model", value) for value in (None, "x", ["x"], {"name": 3})]
+    + [("versions", value) for value in ("x", ["x"], {"numpy": "1"}, {"numpy": [1]}, {"numpy": None})]
+    + [("counts", value) for value in (3, [1], {"failed": "1"}, {"files": -1})]
+    + [("failures", 3), ("kept_without_manifest", "1"), ("kept_without_manifest", None)],
+)
+def test_fields_of_other_types_are_a_damage(tmp_path, field, value):
+    run(tmp_path / "f", SAMPLES[:1])
+    path = tmp_path / "f/len-UTT/manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    with pytest.raises(UserError, match=f"{path}: not a manifest of this toolkit: {field} is not a.*give --overwrite"):
+        run(tmp_path / "f", SAMPLES[:1])
+    assert run(tmp_path / "f", SAMPLES[:1], overwrite=True).done == 1
+    assert run(tmp_path / "f", SAMPLES[:1]).skipped == 1
+
+
+def test_a_manifest_that_says_nothing_is_a_damage(tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(UserError, match="feature is missing"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, "\xff"])
 def test_a_damaged_manifest_is_named(tmp_path, text):
     run(tmp_path / "f")
     path = tmp_path / "f/len-UTT/manifest.json"
-    path.write_text(text)
+    path.write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match=f"{path}: not a .*; remove it to keep"):
         run(tmp_path / "f")
     run(tmp_path / "f", overwrite=True)
@@ -174,7 +231,39 @@ def test_fingerprints_see_size_start_middle_end_and_name(tmp_path, model):
     path.write_bytes(whole + b"\0")
     seen.add(fingerprint(model))
     path.write_bytes(whole)
-    (model / "README.md").write_text("does not count")
+    for name in ("README.md", "training_args.bin", "model.onnx", "pytorch_model.bin", "tf_model.h5", "vocab.txt"):
+        (model / name).write_text("does not count")
     assert len(seen) == 5 and fingerprint(model) in seen
     assert fingerprint(path) != fingerprint(model)
     assert fingerprint(tmp_path / "nothing") == "" and hub_revision(model) == ""
+
+
+def test_fingerprints_of_text_models_see_tokenizer_and_own_code(model):
+    seen = {fingerprint(model, tokenizer=True)}
+    for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json", "spiece.model"):
+        (model / name).write_text("{}")
+        seen.add(fingerprint(model, tokenizer=True))
+    (model / "modeling.py").write_text("")
+    assert fingerprint(model, tokenizer=True) in seen  # nothing refers to it
+    (model / "config.json").write_text('{"auto_map": {}}')
+    seen.add(fingerprint(model, tokenizer=True))
+    (model / "modeling.py").write_text("changed")
+    seen.add(fingerprint(model, tokenizer=True))
+    assert len(seen) == 7
+
+
+def test_fingerprints_see_the_parts_that_an_index_names(model):
+    (model / "model.safetensors").rename(model / "model-1.safetensors")
+    (model / "model-2.safetensors").write_text("2")
+    other = fingerprint(model)  # no file of transformers: every checkpoint counts
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(index))
+    seen = {other, fingerprint(model)}
+    (model / "model-3.safetensors").write_text("not named")
+    (model / "pytorch_model.bin").write_text("not read")
+    assert fingerprint(model) in seen
+    (model / "model-2.safetensors").write_text("3")
+    seen.add(fingerprint(model))
+    (model / "model.safetensors.index.json").write_text(json.dumps(index | {"metadata": 1}))
+    seen.add(fingerprint(model))
+    assert len(seen) == 4

@@ -86,7 +86,7 @@ def fake_hub(monkeypatch, files, error=None):
 
 
 def test_download_puts_a_whole_folder_into_its_place(tmp_path, monkeypatch):
-    calls = fake_hub(monkeypatch, ["config.json", "model.safetensors", "pytorch_model.bin"])
+    calls = fake_hub(monkeypatch, ["config.json", "model.safetensors", "pytorch_model.bin", "vocab.txt"])
     folder = download("chinese-electra-180g-small", tmp_path)
     assert folder == tmp_path / "transformers/chinese-electra-180g-small" and (folder / "config.json").exists()
     source = "hfl/chinese-electra-180g-small-discriminator"
@@ -95,7 +95,7 @@ def test_download_puts_a_whole_folder_into_its_place(tmp_path, monkeypatch):
 
 
 def test_pickled_weights_come_only_where_there_are_no_others(tmp_path, monkeypatch):
-    calls = fake_hub(monkeypatch, ["config.json", "pytorch_model.bin"])
+    calls = fake_hub(monkeypatch, ["config.json", "pytorch_model.bin", "preprocessor_config.json"])
     download("chinese-hubert-base", tmp_path)
     assert calls[0][2] is False
 
@@ -107,8 +107,60 @@ def test_an_interrupted_download_leaves_no_model(tmp_path, monkeypatch):
     ):
         download("chinese-hubert-base", tmp_path)
     assert not (tmp_path / "transformers/chinese-hubert-base").exists()
-    fake_hub(monkeypatch, ["config.json", "model.safetensors"])
+    fake_hub(monkeypatch, ["config.json", "model.safetensors", "preprocessor_config.json"])
     assert (download("chinese-hubert-base", tmp_path) / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        {},
+        {"config.json": "{}"},
+        {"config.json": "{}", "pytorch_model.bin": "w"},
+        {"config.json": "{}", "pytorch_model.bin": "version https://git-lfs.github.com/spec/v1", "vocab.txt": "a"},
+        {"config.json": "{}", "model.safetensors.index.json": '{"weight_map": {"a": "one"}}', "vocab.txt": "a"},
+        {"config.json": "half", "pytorch_model.bin": "w", "vocab.txt": "a"},
+    ],
+)
+def test_a_folder_that_lacks_files_is_completed_in_its_place(tmp_path, monkeypatch, capsys, there):
+    folder = tmp_path / "transformers/chinese-electra-180g-small"
+    folder.mkdir(parents=True)
+    for name, text in {"notes.txt": "mine", **there}.items():
+        (folder / name).write_text(text)
+    calls = fake_hub(monkeypatch, ["config.json", "model.safetensors", "pytorch_model.bin", "one", "vocab.txt"])
+    assert download("chinese-electra-180g-small", tmp_path) == folder
+    assert [call[1] for call in calls] == ["chinese-electra-180g-small"]
+    assert (folder / "notes.txt").read_text() == "mine" and (folder / "model.safetensors").read_text() == "{}"
+    assert f"completing an existing folder: {folder}" in capsys.readouterr().err
+    download("chinese-electra-180g-small", tmp_path)
+    assert len(calls) == 1
+
+
+def test_a_download_that_brings_no_weights_is_told(tmp_path, monkeypatch):
+    fake_hub(monkeypatch, ["config.json", "vocab.txt"])
+    with pytest.raises(UserError, match="is not complete: .*holds neither model.safetensors nor pytorch_model.bin"):
+        download("chinese-electra-180g-small", tmp_path)
+    assert not (tmp_path / "transformers/chinese-electra-180g-small").exists()
+
+
+def test_a_file_in_a_model_s_place_is_refused_before_anything_is_downloaded(tmp_path, monkeypatch):
+    calls = fake_hub(monkeypatch, ["config.json"])
+    (tmp_path / "transformers").mkdir()
+    (tmp_path / "transformers/chinese-hubert-base").write_text("")
+    with pytest.raises(UserError, match="chinese-hubert-base is not a folder; move it away"):
+        download("chinese-hubert-base", tmp_path)
+    assert calls == []
+
+
+def test_present_means_config_and_weights(tmp_path):
+    row = next(row for row in FEATURES if row.stem == "chinese-hubert-base")
+    folder = tmp_path / row.weights
+    folder.mkdir(parents=True)
+    found = [row.present(tmp_path)]
+    for name in ("config.json", "training_args.bin", "pytorch_model.bin"):
+        (folder / name).write_text("{}")
+        found.append(row.present(tmp_path))
+    assert found == [False, False, False, True]
 
 
 def test_names_without_a_hub_id_are_refused(tmp_path):

@@ -33,6 +33,23 @@ def test_names_that_would_leave_the_folder_or_hide_are_refused(tmp_path, name):
         text_samples(path, "chinese")
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("n" * 247, "is too long for a file name .251 bytes with .npy, at most 250.; shorten it"),
+        ("长" * 83, "is too long for a file name .253 bytes"),
+        ("a\0b", "holds a NUL character"),
+    ],
+)
+def test_names_that_no_file_can_have_give_the_line(tmp_path, name, words):
+    path = tmp_path / "t.csv"
+    path.write_text(f"name,chinese\nfine,x\n{name},x\n", encoding="utf-8")
+    with pytest.raises(UserError, match=rf"t\.csv, line 3: name '.*' {words}"):
+        text_samples(path, "chinese")
+    path.write_text(f"name,chinese\n{'n' * 246},x\n", encoding="utf-8")
+    assert len(text_samples(path, "chinese")) == 1
+
+
 def test_two_files_of_one_name_are_refused(tmp_path):
     for name in ("a.wav", "a.WAV", "b.wav"):
         (tmp_path / name).write_bytes(b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,9 @@ from feature_extraction import cli
 from feature_extraction.manifest import LOCK_FILE
 from feature_extraction.save_loop import run_extraction
 from toolkit.dataloader.feature_folders import choose_folders
+from toolkit.utils import atomic
 from toolkit.utils.errors import UserError
+from toolkit.utils.read_files import read_csv
 
 ADDED = {"manifest.json", LOCK_FILE}
 ODD_NAMES = ("plain", "with space", "dots.in.it", "quote'\"s", "$HOME", "中文", "a;b&c", "-dash", "n.npy")
@@ -305,3 +309,54 @@ def test_folders_of_a_condition_are_those_that_training_reads(clips, tmp_path, s
         side = choose_folders("test", tmp_path / "f", [plain], ["A"], condition)
         assert side.folders == (tmp_path / "f" / folder,) and side.notes == ()
     assert choose_folders("test", tmp_path / "f", [plain], ["A"], None).folders == (tmp_path / "f" / plain,)
+
+
+def test_names_that_no_file_can_have_are_failures(clips, tmp_path, capsys):
+    names = {"NUL": "a\0b", "latin": os.fsdecode(b"caf\xe9"), "long": "n" * 300, "hidden": ".x"}
+    (source,) = clips({"good": [1]})
+    samples = [source, *(replace(source, name=name) for name in names.values())]
+    for overwrite in (False, True, False):
+        report = run(samples, tmp_path / "f", overwrite=overwrite)
+        assert report.done + report.skipped == 1 and report.exit_status == 1
+    cli.print_report(report)
+    printed = capsys.readouterr().out.encode()  # UTF-8, as a terminal wants it
+    assert rb"failed: caf\xe9: its name is not UTF-8; rename the file" in printed
+    listed = read_csv(tmp_path / "f/count-UTT/failures.csv", ("name",))
+    assert {row["name"] for row in listed} == {"a\0b", r"caf\xe9", "n" * 300, ".x"}
+    run([source], tmp_path / "f")  # the others' rows stay
+    assert len(read_csv(tmp_path / "f/count-UTT/failures.csv")) == 4
+
+
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ])
+def test_a_name_that_the_file_system_refuses_costs_its_clip(clips, tmp_path, monkeypatch, number):
+    samples = clips({"a": [1], "b": [2], "c": [3]})
+    replace_file = os.replace
+
+    def refusing(source, target):
+        if Path(target).name == "b.npy":
+            raise OSError(number, os.strerror(number), str(target))
+        replace_file(source, target)
+
+    monkeypatch.setattr(atomic.os, "replace", refusing)
+    report = run(samples, tmp_path / "f")
+    assert report.done == 2 and [name for name, _ in report.failures] == ["b"]
+    assert report.failures[0][1].endswith("rename the clip") and "b.npy" in report.failures[0][1]
+
+
+def test_a_full_disk_ends_the_run(clips, tmp_path, monkeypatch):
+    def full(file, array, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(atomic.np, "save", full)
+    with pytest.raises(OSError, match="no space left on the disk"):
+        run(clips({"a": [1]}), tmp_path / "f")
+
+
+def test_overwrite_removes_the_older_feature_of_a_clip_that_fails(clips, tmp_path):
+    samples = clips({"a": [1], "b": [2]})
+    run(samples, tmp_path / "f", extractor=counting_extractor("x", "y"))
+    clips({"b": "bad"})
+    report = run(samples, tmp_path / "f", extractor=counting_extractor("x", "y"), overwrite=True)
+    assert (report.done, [name for name, _ in report.failures]) == (1, ["b"])
+    for folder in report.folders:
+        assert [path.name for path in folder.glob("*.npy")] == ["a.npy"]

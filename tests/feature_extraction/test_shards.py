@@ -29,7 +29,7 @@ def test_the_cut_is_fixed_forever():
     [
         ("0/4", "count from 1, so give 1/4 to 4/4"),
         ("5/4", "count from 1"),
-        ("1/0", "count from 1"),
+        ("1/0", "there must be at least 1 part"),
         ("3", "not of the form i/n"),
         ("a/b", "not of the form i/n"),
     ],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
+import platform
 import re
 import shutil
 import time
@@ -15,7 +17,7 @@ from typing import IO
 
 import numpy as np
 
-_PART = re.compile(r"^\.(?P<name>.+)\.(?P<pid>\d+)\.part$")
+_PART = re.compile(r"^\.(?P<name>.+)\.(?P<pid>\d+)(@(?P<home>[0-9a-f]{8}))?\.part$")
 _ORPHAN_AGE = 24 * 3600  # seconds after which a part file of another host is surely abandoned
 
 
@@ -23,11 +25,10 @@ _ORPHAN_AGE = 24 * 3600  # seconds after which a part file of another host is su
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path`, on any error it is removed.
 
-    The temporary name ends in ``.<pid>.part`` and is hidden: never taken for a result, swept by `remove_orphans`.
+    The temporary name is that of `part_path`: hidden, never taken for a result, swept by `remove_orphans`.
     """
     path = Path(path)
-    digest = zlib.crc32(path.name.encode("utf-8", "surrogateescape"))  # long names must not outgrow 255 bytes
-    part = path.with_name(f".{path.name[:40]}.{digest:08x}.{os.getpid()}.part")
+    part = part_path(path)
     try:
         yield part
         os.replace(part, path)
@@ -38,6 +39,26 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
             # name the file that was to be written; numpy's short writes have neither a name nor a number
             raise OSError(error.errno or errno.ENOSPC, f"cannot be written ({_why(error)})", str(path)) from error
         raise
+
+
+def part_path(path: Path) -> Path:
+    """The temporary place beside `path` of this process: ``.<name>.<digest>.<pid>@<home>.part``."""
+    digest = zlib.crc32(path.name.encode("utf-8", "surrogateescape"))  # long names must not outgrow 255 bytes
+    return path.with_name(f".{path.name[:40]}.{digest:08x}.{os.getpid()}@{_home()}.part")
+
+
+@functools.cache
+def _home() -> str:
+    """Where this process's number means something: host, boot and process namespace, as 8 hexadecimal digits.
+
+    Jobs of several hosts or containers share folders; number 17 of another one says nothing about ours.
+    """
+    marks = [platform.node()]
+    with contextlib.suppress(OSError):
+        marks.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    with contextlib.suppress(OSError):
+        marks.append(str(os.stat("/proc/self/ns/pid").st_ino))
+    return f"{zlib.crc32(' '.join(marks).encode('utf-8', 'surrogateescape')):08x}"
 
 
 def _why(error: OSError) -> str:
@@ -72,7 +93,8 @@ def save_npy(path: str | os.PathLike, array: np.ndarray) -> None:
 def remove_orphans(folder: str | os.PathLike) -> int:
     """Remove part files that dead processes left in `folder`; returns how many.
 
-    A part file belongs to a dead process when no process of its number runs here, or when it is a day old.
+    A part file belongs to a dead process when it is a day old, or when it was made here (same host, boot and process
+    namespace; names of the older form, without that, count as made here) and no process of its number runs.
     """
     removed = 0
     with contextlib.suppress(FileNotFoundError):
@@ -81,7 +103,8 @@ def remove_orphans(folder: str | os.PathLike) -> int:
             if match is None:
                 continue
             with contextlib.suppress(OSError):
-                if not _alive(int(match["pid"])) or time.time() - entry.stat().st_mtime > _ORPHAN_AGE:
+                dead = match["home"] in (None, _home()) and not _alive(int(match["pid"]))
+                if dead or time.time() - entry.stat(follow_symlinks=False).st_mtime > _ORPHAN_AGE:
                     if entry.is_dir(follow_symlinks=False):
                         shutil.rmtree(entry.path)
                     else:
@@ -97,6 +120,6 @@ def _alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, OverflowError):  # another user's; a number that no process has: not ours to judge
         return True
     return True

@@ -157,3 +157,14 @@ def test_two_hours_need_little_more_than_the_result(tmp_path):
     length, kilobytes = map(int, done.stdout.split())
     assert length == 16000 * 7200
     assert kilobytes < 0.7e6
+
+
+@pytest.mark.parametrize(("value", "shown"), [(1.1e6, "1.1e+06"), (-3e30, "-3e+30")])
+def test_absurd_samples_are_named(tmp_path, value, shown):
+    path = tmp_path / "loud.wav"
+    soundfile.write(path, np.array([0.1, value, -0.1]), 16000, subtype="FLOAT")
+    with pytest.raises(SampleError) as error:
+        read_wav(path)
+    assert str(error.value) == f"{path}: holds a sample of {shown}, where sound lies in -1..1; make the wav again"
+    soundfile.write(path, np.array([0.1, 9e5, -9e5]), 16000, subtype="FLOAT")
+    assert read_wav(path).max() == np.float32(9e5)

@@ -109,6 +109,17 @@ DEBERTA = {**SMALL, "relative_attention": True, "pos_att_type": ["p2c", "c2p"], 
 FAMILIES: dict[str, tuple[Callable, str, dict]] = {
     "bert": (bert_tokenizer, "BertConfig", SMALL),
     "roberta": (roberta_tokenizer, "RobertaConfig", {**SMALL, "pad_token_id": 1, "max_position_embeddings": 130}),
+    "roberta-prelayernorm": (
+        roberta_tokenizer,
+        "RobertaPreLayerNormConfig",
+        {**SMALL, "pad_token_id": 1, "max_position_embeddings": 130},
+    ),
+    "data2vec-text": (
+        roberta_tokenizer,
+        "Data2VecTextConfig",
+        {**SMALL, "pad_token_id": 1, "max_position_embeddings": 130},
+    ),
+    "mpt": (bloom_tokenizer, "MptConfig", {"d_model": 32, "n_layers": 2, "n_heads": 4, "max_seq_len": 128}),
     "albert": (albert_tokenizer, "AlbertConfig", {**SMALL, "embedding_size": 16}),
     "electra": (bert_tokenizer, "ElectraConfig", {**SMALL, "embedding_size": 16}),
     "mpnet": (mpnet_tokenizer, "MPNetConfig", {**SMALL, "pad_token_id": 1}),

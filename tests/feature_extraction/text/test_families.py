@@ -8,6 +8,7 @@ import torch
 import transformers
 
 from feature_extraction.contract import Sample
+from feature_extraction.notes import collected_notes
 from feature_extraction.save_loop import run_extraction
 from feature_extraction.text.text_extractor import TextExtractor
 from toolkit.utils.errors import UserError
@@ -64,6 +65,19 @@ def test_features_equal_the_formula(family, tiny_folder):
         expected = one_at_a_time(folder, family, text, extractor.tokenizer.own_tokens)
         assert rows.shape == expected.shape == (len(expected), 32)
         assert np.abs(rows - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+BLANKS = ("   ", "\n", " \t\r\n", "\u3000", "\u3000\u3000", "\u00a0", "\u2003\u2028", "\u200b", "\ufeff")
+
+
+def test_blanks_of_any_kind_have_no_rows(family, tiny_folder):
+    extractor = TextExtractor(tiny_folder(family), family, CPU)
+    rows = [rows for (rows,) in extractor.extract([*BLANKS, "hello"])]
+    assert [len(blank) for blank in rows[:-1]] == [0] * len(BLANKS) and len(rows[-1]) > 0
+    for blank in BLANKS:
+        with collected_notes() as notes:
+            extractor.load(Sample("a", None, blank))
+        assert notes == ["no transcript: zeros saved"], repr(blank)
 
 
 def test_padding_would_show(tiny_folder):

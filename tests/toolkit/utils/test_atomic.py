@@ -65,3 +65,42 @@ def test_parts_of_living_processes_stay(tmp_path):
     assert atomic.remove_orphans(tmp_path) == 0
     assert own.exists()
     assert atomic.remove_orphans(tmp_path / "no such folder") == 0
+
+
+def dead_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_parts_of_other_hosts_stay_for_a_day(tmp_path):
+    pid = dead_process()
+    own = atomic.part_path(tmp_path / "a.npy").name
+    assert own.startswith(".a.npy.") and own.endswith(f".{os.getpid()}@{atomic._home()}.part")
+    names = {
+        "dead here": own.replace(f".{os.getpid()}@", f".{pid}@"),
+        "alive here": own,
+        "elsewhere": own.replace(f".{os.getpid()}@{atomic._home()}", f".{pid}@0123abcd"),
+        "elsewhere, old": own.replace(f".{os.getpid()}@{atomic._home()}", f".{pid + 1}@0123abcd"),
+        "alive here, old": own.replace(f".{os.getpid()}@", f".{os.getppid()}@"),
+        "older form, dead": f".a.npy.0.{pid}.part",
+        "no process at all": f".a.npy.0.{10**30}@{atomic._home()}.part",
+    }
+    assert len(set(names.values())) == len(names)
+    for what, name in names.items():
+        (tmp_path / name).touch()
+        if what.endswith("old"):
+            os.utime(tmp_path / name, (1, 1))
+    assert atomic.remove_orphans(tmp_path) == 4
+    left = set(os.listdir(tmp_path))
+    assert {what for what, name in names.items() if name in left} == {"alive here", "elsewhere", "no process at all"}
+
+
+def test_the_mark_of_a_place_is_that_of_host_boot_and_namespace(monkeypatch):
+    marks = set()
+    for node, namespace in (("a", 1), ("b", 1), ("a", 2)):
+        monkeypatch.setattr(atomic.platform, "node", lambda node=node: node)
+        status = type("Status", (), {"st_ino": namespace})
+        monkeypatch.setattr(atomic.os, "stat", lambda path, status=status: status)
+        marks.add(atomic._home.__wrapped__())
+    assert len(marks) == 3

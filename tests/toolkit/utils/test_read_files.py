@@ -17,9 +17,37 @@ def test_a_byte_order_mark_is_ignored(tmp_path):
     assert read_csv(tmp_path / "t.csv", ("name", "chinese")) == [{"name": "a", "chinese": ""}]
 
 
-def test_a_short_row_has_empty_cells(tmp_path):
-    (tmp_path / "t.csv").write_text("name,chinese\na\n")
-    assert read_csv(tmp_path / "t.csv") == [{"name": "a", "chinese": ""}]
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,chinese\na,b\nc\n", "line 3: 1 cells under 2 columns"),
+        ("name,chinese\na,yes, sir\n", "line 2: 3 cells under 2 columns"),
+        ("name,chinese\na,b,\n", "line 2: 3 cells under 2 columns"),
+        ('name,chinese\n\na,"b\nb"\nc\n', "line 5: 1 cells under 2 columns"),
+        ('name,chinese\na,b\nc,"d\ne,f\n', 'line 3: a quote \\("\\) is opened there and never closed'),
+        ('name,chinese\na,b\nc,"d', 'line 3: a quote \\("\\) is opened there and never closed'),
+        ('name,chinese\n"a,b\nc,d\n', 'line 2: a quote \\("\\) is opened there and never closed'),
+        ('"name,chinese\na,b\n', 'line 1: a quote \\("\\) is opened there and never closed'),
+        (f"name,chinese\na,b\nc,{'d' * 131073}\n", "line 3: cannot be read .field larger than field limit"),
+        ("name,chinese\na ,b\n", "line 2: name 'a ' has blanks at its ends"),
+        ("name,chinese\na,b\n\u3000c,b\n", "line 3: name .*c' has blanks at its ends"),
+        ("name,chinese\n  ,b\n", "line 2: empty name"),
+        ("name,chinese\nx,b\nodd,b\n", "line 3: name 'odd' is odd"),
+        (f"name,chinese\n{'long' * 100} ,b\n", f"line 2: name '{'long' * 15}...' has blanks"),
+    ],
+)
+def test_rows_that_cannot_be_meant_name_file_and_line(tmp_path, text, message):
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=f"t.csv, {message}"):
+        read_csv(tmp_path / "t.csv", ("name",), "name", lambda name: "is odd" if name == "odd" else "")
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\r\n", "\r", '\n""\n'])
+def test_all_endings_of_a_file(tmp_path, end):
+    (tmp_path / "t.csv").write_bytes(('name\r\na\n\n"b ""c"" \nd"' + end).encode())
+    assert [row["name"] for row in read_csv(tmp_path / "t.csv")] == ["a", 'b "c" \nd'] + [""] * end.count('""')
+    (tmp_path / "empty.csv").write_text("")
+    assert read_csv(tmp_path / "empty.csv") == []
 
 
 def test_a_missing_column_lists_the_columns(tmp_path):
