@@ -6,7 +6,7 @@ The original's way, 8 processes, a clip each: ffmpeg splits the sound into a wav
 list of numbers, and mixed in; OpenCV opens the video twice (the first frame for the size, then all), blurs in BGR and
 encodes an MPEG-4 avi with its own threads; ffmpeg copies that into the mp4 and encodes the sound.
 Clips: 640 x 480, 4 s, 25 frames a second, H.264 with stereo AAC. Blur rates as our run draws them, the same for both
-ways. Noise files of 510 s, the mean length of MUSAN's speech files; with short ones the original is faster. Processor
+ways. Noise files of 510 s (--noise_seconds): with short ones the original is much faster; see docs/noise.md. Processor
 seconds hardly depend on what else the machine does, wall-clock seconds do.
 """
 

@@ -63,7 +63,6 @@ def contents(folder):
 # ---------------------------------------------------------------- one video
 
 
-@pytest.mark.skipif(len(DEMO) < 8, reason="the demo clips are not in demo/mer2024-dataset")
 def test_demo_clip_has_an_upright_centred_face_in_every_frame():
     with FaceSpool() as spool:
         found = track_faces(VideoFrames(DEMO[0]), FaceOptions(), spool)
@@ -206,7 +205,6 @@ def test_shards_are_the_whole_corpus(corpus, tmp_path):
     assert contents(tmp_path) == contents(root / "openface_face")  # failures.csv too
 
 
-@pytest.mark.skipif(len(DEMO) < 8, reason="the demo clips are not in demo/mer2024-dataset")
 def test_a_folder_of_images_gives_the_faces_of_the_frames(tmp_path):
     """The frames of a video as lossless images: with detection on every frame the arrays are the same."""
     name = "it's a.clip $1"
