@@ -108,31 +108,47 @@ split_names() { # leading words that are not flags go to $names, the rest to $fl
     flags=("$@")
 }
 
-value_of() { # value_of --flag DEFAULT ARGS...: the value given for a flag
-    local flag=$1 value=$2; shift 2
-    while [ $# -gt 0 ]; do
-        case $1 in
-            "$flag") value=${2:-}; shift ;;
-            "$flag"=*) value=${1#*=} ;;
-        esac
-        shift
-    done
-    printf '%s' "$value"
-}
-
 has_flag() { # has_flag --flag ARGS...: whether the flag is among the arguments
     local flag=$1 argument; shift
     for argument in "$@"; do case $argument in "$flag" | "$flag"=*) return 0 ;; esac; done
     return 1
 }
 
+take_corpus() { # --dataset D and --data_root R among the arguments go to $dataset and $root, all others to $rest
+    dataset=MER2024; root=""; rest=()
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --dataset | --data_root)
+                [ $# -gt 1 ] || die "$1 needs a value"
+                if [ "$1" = --dataset ]; then dataset=$2; else root=$2; fi
+                shift ;;
+            --dataset=*) dataset=${1#*=} ;;
+            --data_root=*) root=${1#*=} ;;
+            *) rest+=("$1") ;;
+        esac
+        shift
+    done
+    corpus=(--dataset "$dataset" ${root:+--data_root "$root"})
+}
+
+place() { # place audio|video|features|transcript|root: where the corpus of take_corpus keeps it
+    (cd "$home" && MER_PLACE_ROOT=$root "$python" -c '
+import os, sys
+from toolkit.globals import corpus_paths
+try:
+    print(getattr(corpus_paths(sys.argv[1], os.environ["MER_PLACE_ROOT"] or None), sys.argv[2]))
+except ValueError as error:
+    sys.exit(f"--dataset: {error}")' "$dataset" "$1") || exit 1
+}
+
 extract() { # extract MODALITY [FEATURE ...] [flags]: run the extraction script of each feature
     local modality=$1 commands line; shift
-    split_names "$@"
+    take_corpus "$@"
+    split_names ${rest[@]+"${rest[@]}"}
     commands=$("$python" -m feature_extraction.registry --modality "$modality" --commands ${names[@]+"${names[@]}"}) || exit $?
     while IFS= read -r line; do
         # shellcheck disable=SC2086  # the registry's words hold no blanks
-        clips "$here"$line --dataset MER2024 --gpu "$(gpu)" ${flags[@]+"${flags[@]}"} </dev/null
+        clips "$here"$line "${corpus[@]}" --gpu "$(gpu)" ${flags[@]+"${flags[@]}"} </dev/null
     done <<<"$commands"
 }
 
@@ -146,17 +162,27 @@ step_setup() { echo "ready: $python"; }
 #                  extracts a sample with what is present, --download fetches a model from the Hugging Face hub
 step_models() { "$python" -m feature_extraction.registry "$@"; }
 
-# preprocess [--raw_root mer2024-dataset] [--data_root D]
+# preprocess [--dataset MER2024] [--raw_root mer2024-dataset] [--data_root D]
 #                  step 1: raw download -> <D>/mer2024-dataset-process/video, label-6way.npz and 16 kHz audio/
 step_preprocess() {
-    local root; root=$(value_of --data_root "" "$@")
-    clips -m toolkit.preprocess.mer2024 "$@"
-    clips -m toolkit.preprocess.audio --dataset MER2024 ${root:+--data_root "$root"}
+    local module
+    take_corpus "$@"
+    case $dataset in
+        IEMOCAP*) module=iemocap; [ "$dataset" != IEMOCAP ] || dataset=IEMOCAPFour ;; # both label sets share one folder
+        *) module=$(printf '%s' "$dataset" | tr '[:upper:]' '[:lower:]') ;;
+    esac
+    [ -f "$home/toolkit/preprocess/$module.py" ] || die "--dataset $dataset: no corpus with a preprocessing of its own;
+your own videos: python -m toolkit.preprocess.custom --help"
+    clips -m "toolkit.preprocess.$module" ${root:+--data_root "$root"} ${rest[@]+"${rest[@]}"}
+    clips -m toolkit.preprocess.audio --dataset "$dataset" ${root:+--data_root "$root"}
 }
 
 # faces [--data_root D] [--num_workers N] [--preview N]
 #                  step 2: aligned 112x112 faces -> openface_face/<name>/<name>.npy
-step_faces() { clips "${here}feature_extraction/visual/extract_openface.py" --dataset MER2024 --type videoOne "$@"; }
+step_faces() {
+    take_corpus "$@"
+    clips "${here}feature_extraction/visual/extract_openface.py" "${corpus[@]}" --type videoOne ${rest[@]+"${rest[@]}"}
+}
 
 # audio [FEATURE ...] [--data_root D] [--feature_level FRAME] ...
 #                  step 3: audio features (default: all whose weights are present) -> features/<feature>_UTT
@@ -169,23 +195,26 @@ step_visual() { extract visual "$@"; }
 # asr [--data_root D] [--model_dir tools/transformers/whisper-tiny.en] [--column chinese|english]
 #                  step 5: transcripts by Whisper -> transcription-merge.csv (checked-transcription.csv wins where it is)
 step_asr() {
-    local root column process checked model rest=() skip=""
-    root=$(value_of --data_root "${MER_DATA_ROOT:-$home}" "$@"); column=$(value_of --column chinese "$@")
-    model=$(value_of --model_dir "${MER_TOOLS:-$home/tools}/transformers/whisper-tiny.en" "$@")
-    process=$root/mer2024-dataset-process; checked=$process/checked-transcription.csv
-    [ -e "$checked" ] || checked=""
-    for argument in "$@"; do # what is not for this step itself goes to the transcription
-        if [ -n "$skip" ]; then skip=""; continue; fi
-        case $argument in
-            --data_root | --column | --model_dir) skip=yes ;;
-            --data_root=* | --column=* | --model_dir=*) ;;
-            *) rest+=("$argument") ;;
+    local column=chinese model=${MER_TOOLS:-$home/tools}/transformers/whisper-tiny.en process checked merged others=()
+    take_corpus "$@"
+    set -- ${rest[@]+"${rest[@]}"}
+    while [ $# -gt 0 ]; do # what is not for this step itself goes to the transcription
+        case $1 in
+            --column | --model_dir)
+                [ $# -gt 1 ] || die "$1 needs a value"
+                if [ "$1" = --column ]; then column=$2; else model=$2; fi
+                shift ;;
+            --column=*) column=${1#*=} ;;
+            --model_dir=*) model=${1#*=} ;;
+            *) others+=("$1") ;;
         esac
+        shift
     done
-    clips "${here}main-asr.py" generate_transcription_files_asr "$process/audio" "$process/transcription-old.csv" \
-        --model_dir "$model" --gpu "$(gpu)" ${rest[@]+"${rest[@]}"}
-    py "${here}main-asr.py" merge_trans_with_checked "$process/transcription-old.csv" "$checked" \
-        "$process/transcription-merge.csv" --column "$column"
+    process=$(place root) || exit 1; merged=$(place transcript); checked=$process/checked-transcription.csv
+    [ -e "$checked" ] || checked=""
+    clips "${here}main-asr.py" generate_transcription_files_asr "$(place audio)" "$process/transcription-old.csv" \
+        --model_dir "$model" --gpu "$(gpu)" ${others[@]+"${others[@]}"}
+    py "${here}main-asr.py" merge_trans_with_checked "$process/transcription-old.csv" "$checked" "$merged" --column "$column"
 }
 
 # text [FEATURE ...] [--data_root D] [--language chinese|english] ...
@@ -197,16 +226,18 @@ search=(--trials 50 --seed 1 --resume) # what the training steps do unless flags
 # unimodal [FEATURE_FOLDER ...] [--data_root D] [--trials 50] ...
 #                  step 7: train on one feature at a time (default: every ...UTT folder), 50 random draws each, resumed
 step_unimodal() {
-    local root feature; split_names "$@"
-    root=$(value_of --data_root "${MER_DATA_ROOT:-$home}" "$@")
+    local feature features
+    take_corpus "$@"
+    split_names ${rest[@]+"${rest[@]}"}
+    features=$(place features) || exit 1
     if [ ${#names[@]} -eq 0 ]; then
-        for feature in "$root"/mer2024-dataset-process/features/*[-_]UTT; do
+        for feature in "$features"/*[-_]UTT; do
             [ -d "$feature" ] && names+=("$(basename "$feature")")
         done
     fi
-    [ ${#names[@]} -gt 0 ] || die "no ...UTT folder in $root/mer2024-dataset-process/features; extract features first"
+    [ ${#names[@]} -gt 0 ] || die "no ...UTT folder in $features; extract features first"
     for feature in "${names[@]}"; do
-        clips -u "${here}main-release.py" --model attention --feat_type utt --dataset MER2024 --audio_feature "$feature" \
+        clips -u "${here}main-release.py" --model attention --feat_type utt "${corpus[@]}" --audio_feature "$feature" \
             --text_feature "$feature" --video_feature "$feature" --gpu "$(gpu)" "${search[@]}" ${flags[@]+"${flags[@]}"}
     done
 }
@@ -214,24 +245,20 @@ step_unimodal() {
 # fusion [AUDIO TEXT VIDEO] [--data_root D] [--trials 50] ...
 #                  step 8: train on three features together (default: the best-ranked one of each modality)
 step_fusion() {
-    split_names "$@"
+    take_corpus "$@"
+    split_names ${rest[@]+"${rest[@]}"}
     [ ${#names[@]} -gt 0 ] || names=(chinese-hubert-large-UTT Baichuan-13B-Base-UTT clip-vit-large-patch14-UTT)
     [ ${#names[@]} -eq 3 ] || die "give three feature folders (audio, text, video) or none"
-    clips -u "${here}main-release.py" --model attention --feat_type utt --dataset MER2024 --audio_feature "${names[0]}" \
+    clips -u "${here}main-release.py" --model attention --feat_type utt "${corpus[@]}" --audio_feature "${names[0]}" \
         --text_feature "${names[1]}" --video_feature "${names[2]}" --gpu "$(gpu)" "${search[@]}" ${flags[@]+"${flags[@]}"}
 }
 
 # noise [--video_root V] [--save_root S] [--data_root D] [--noise_root tools/musan/speech] [--debug] ...
 #                  MER-NOISE: corrupted copies of the videos (default: those of the corpus -> video-noise/), and a manifest
 step_noise() {
-    local root process rest=() skip="" argument
-    root=$(value_of --data_root "${MER_DATA_ROOT:-$home}" "$@"); process=$root/mer2024-dataset-process
-    for argument in "$@"; do
-        if [ -n "$skip" ]; then skip=""; continue; fi
-        case $argument in --data_root) skip=yes ;; --data_root=*) ;; *) rest+=("$argument") ;; esac
-    done
-    has_flag --video_root "$@" || rest+=(--video_root "$process/video")
-    has_flag --save_root "$@" || rest+=(--save_root "$process/video-noise")
+    take_corpus "$@"
+    has_flag --video_root "$@" || rest+=(--video_root "$(place video)")
+    has_flag --save_root "$@" || rest+=(--save_root "$(place root)/video-noise")
     clips "${here}main-noise.py" main_mixture_multiprocess "${rest[@]}"
 }
 

@@ -89,3 +89,19 @@ def test_commands_of_the_registry(capsys):
         "feature_extraction/audio/handcrafted_feature_extractor.py --feature_set eGeMAPS",
         "feature_extraction/audio/extract_audio_huggingface.py --model_name whisper-base",
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "dataset", "root", "rest"),
+    [
+        ([], "MER2024", "", []),
+        (["a b", "--dataset", "MELD", "--trials", "3"], "MELD", "", ["a b", "--trials", "3"]),
+        (["--data_root=/d r", "--dataset=My Corpus", "x"], "My Corpus", "/d r", ["x"]),
+    ],
+)
+def test_dataset_and_data_root_are_taken_from_the_arguments_of_a_step(arguments, dataset, root, rest):
+    function = DRIVER.read_text().partition("\ntake_corpus() {")[2].partition("\n}\n")[0]
+    program = f'take_corpus() {{{function}\n}}\ntake_corpus "$@"\nprintf "%s\\n" "$dataset" "$root" "${{corpus[@]}}" -- "${{rest[@]}}"'
+    done = subprocess.run(["bash", "-euc", program, "x", *arguments], capture_output=True, text=True, check=True)
+    corpus = ["--dataset", dataset, *(["--data_root", root] if root else [])]
+    assert done.stdout.splitlines() == [dataset, root, *corpus, "--", *(rest or [""])]
