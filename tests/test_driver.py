@@ -101,7 +101,8 @@ def test_commands_of_the_registry(capsys):
 )
 def test_dataset_and_data_root_are_taken_from_the_arguments_of_a_step(arguments, dataset, root, rest):
     function = DRIVER.read_text().partition("\ntake_corpus() {")[2].partition("\n}\n")[0]
-    program = f'take_corpus() {{{function}\n}}\ntake_corpus "$@"\nprintf "%s\\n" "$dataset" "$root" "${{corpus[@]}}" -- "${{rest[@]}}"'
+    shown = 'printf "%s\\n" "$dataset" "$root" "${corpus[@]}" -- ${rest[@]+"${rest[@]}"}'
+    program = f'take_corpus() {{{function}\n}}\ntake_corpus "$@"\n{shown}'
     done = subprocess.run(["bash", "-euc", program, "x", *arguments], capture_output=True, text=True, check=True)
     corpus = ["--dataset", dataset, *(["--data_root", root] if root else [])]
-    assert done.stdout.splitlines() == [dataset, root, *corpus, "--", *(rest or [""])]
+    assert done.stdout.splitlines() == [dataset, root, *corpus, "--", *rest]
