@@ -64,7 +64,7 @@ def _read_object(data: bytes, path: Path, key: str) -> Any:
         shape, _, dtype = reader(stream)
         if dtype != np.dtype(object) or shape != ():
             raise UserError(f"{path}: {key} is an array {shape} of {dtype}, not a pickled dict of labels")
-        value = _SafeUnpickler(stream).load()
+        value = PlainUnpickler(stream).load()
     except UserError as error:
         raise UserError(f"{path}: {key}: {error}" if str(path) not in str(error) else str(error)) from error
     except Exception as error:  # a broken pickle can raise nearly anything; nothing of it has run
@@ -86,13 +86,13 @@ def _checked_labels(value: Any, path: Path, key: str) -> Labels:
     return value
 
 
-class _SafeUnpickler(pickle.Unpickler):
+class PlainUnpickler(pickle.Unpickler):
     """Admits plain containers, numbers, strings and numpy scalars/arrays of plain types."""
 
     def find_class(self, module: str, name: str) -> Any:
         found = _ALLOWED.get((module.replace("numpy.core", "numpy._core"), name))
         if found is None:
-            raise UserError(f"refers to {module}.{name}: a label file must hold plain data only, so it was not read")
+            raise UserError(f"refers to {module}.{name}: such a file must hold plain data only, so it was not read")
         return found
 
 

@@ -73,7 +73,7 @@ def run_ffmpeg(arguments: Sequence[str], stop: threading.Event | None = None) ->
     """
     status, text = _run(["-v", "error", *arguments], stop)
     if status != 0:
-        raise MediaError(_last_lines(text) or f"ffmpeg ended with exit status {status} and no message")
+        raise MediaError(last_lines(text) or f"ffmpeg ended with exit status {status} and no message")
     return text
 
 
@@ -99,7 +99,7 @@ def _wait(process: subprocess.Popen, stop: threading.Event | None) -> bytes:
                 raise Stopped("stopped") from None
 
 
-def _last_lines(text: str) -> str:
+def last_lines(text: str) -> str:
     """ffmpeg's last lines as one, without memory addresses and repetitions."""
     lines = [_ADDRESS.sub("", line).strip() for line in text.splitlines()]
     return "; ".join(list(dict.fromkeys(line for line in lines if line))[-_LAST_LINES:])
@@ -119,7 +119,7 @@ def extract_audio_16k(video: Path, wav: Path, stop: threading.Event | None = Non
         output = ["-vn", "-sn", "-dn", "-ac", "1", "-ar", str(SAMPLE_RATE), "-c:a", "pcm_s16le", "-map_metadata", "-1"]
         output += ["-fflags", "+bitexact", "-f", "wav", f"file:{part}"]
         try:
-            return _last_lines(run_ffmpeg(["-y", "-threads", "1", "-i", f"file:{video}", *output], stop))
+            return last_lines(run_ffmpeg(["-y", "-threads", "1", "-i", f"file:{video}", *output], stop))
         except MediaError as error:
             if has_audio_stream(video, stop) is False:
                 raise MediaError(f"{video} has no audio stream") from error

@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 from toolkit.data.labels import read_labels
-from toolkit.preprocess import mer2024
+from toolkit.dataloader.corpora import get_corpus
+from toolkit.preprocess import mer2024, place
 from toolkit.utils.errors import UserError
 
 CSV = "name,discrete,valence\nsample_3,happy,1.5\nsample_1,worried,-2\nsample_2,surprise,0\n"
 
 
 @pytest.fixture
-def raw(tmp_path):
-    """A download of three labelled and two unlabelled clips; the videos are a few bytes."""
+def raw(tmp_path, monkeypatch):
+    """A download of three labelled and two unlabelled clips; the videos are a few bytes, and not looked into."""
+    monkeypatch.setattr(place, "video_times", lambda path: None)
     root = tmp_path / "raw"
     for folder, names in (("video-labeled", "123"), ("video-unlabeled-with-test2noise", "98")):
         (root / folder).mkdir(parents=True)
@@ -49,12 +51,25 @@ def test_label_file_is_exact(raw, capsys):
         assert type(original["train_corpus"].tolist()["sample_1"]["val"]) is int
     output = capsys.readouterr().out
     assert "5 done, 0 already there, 0 failed" in output
-    assert "3 labelled clips, 2 unlabelled clips" in output
-    assert "this is not the whole MER2024 corpus: that has 5,030 labelled and 115,595 unlabelled clips" in output
+    assert "label-6way.npz train_corpus              3                 3          5,030" in output
+    assert "label-6way.npz test1_corpus              2                 2        115,595" in output
+    assert "this download is not the whole MER2024 corpus" in output
+    row = get_corpus("MER2024")
+    assert row.class_indices(labels["train_corpus"], "").tolist() == [2, 4, 5]
+
+
+def test_real_videos_twice(raw, put_videos, monkeypatch, run_twice):
+    monkeypatch.undo()  # here videos are looked into
+    put_videos(raw / "video-labeled", ["sample_1", "sample_2", "sample_3"])
+    put_videos(raw / "video-unlabeled-with-test2noise", ["sample_8"])
+    output = run_twice(mer2024, raw, raw.parent / "data", status=1)
+    assert "4 done, 0 already there, 1 failed" in output
+    assert f"failed: sample_9: {raw / 'video-unlabeled-with-test2noise' / 'sample_9.mp4'}: cannot be read" in output
+    assert list(read_labels(processed(raw) / "label-6way.npz")["test1_corpus"]) == ["sample_8"]
 
 
 def test_the_whole_corpus_gets_no_remark(raw, capsys, monkeypatch):
-    monkeypatch.setattr(mer2024, "KNOWN_COUNTS", (3, 2))
+    monkeypatch.setattr(mer2024, "KNOWN", {"train_corpus": 3, "test1_corpus": 2})
     assert run(raw) == 0
     assert "not the whole" not in capsys.readouterr().out
 
@@ -98,7 +113,7 @@ def test_clips_that_do_not_fit_are_listed(raw, capsys):
     (raw / "video-unlabeled-with-test2noise" / "sample_2.mp4").write_text("also here")
     assert run(raw) == 1
     output = capsys.readouterr().out
-    assert "failed: sample_1: has a label in label-disdim.csv but no video in video-labeled" in output
+    assert f"failed: sample_1: its video is missing: {raw / 'video-labeled' / 'sample_1.mp4'}" in output
     assert "failed: sample_2: is labelled, but a video of this name is in video-unlabeled-with-test2noise too" in output
     assert "warning: extra: a video in video-labeled without a label in label-disdim.csv; not used" in output
     labels = read_labels(processed(raw) / "label-6way.npz")
@@ -109,14 +124,14 @@ def test_clips_that_do_not_fit_are_listed(raw, capsys):
 
 
 def test_a_video_that_cannot_be_read_stays_out_of_the_labels(raw, capsys, monkeypatch):
-    copy = mer2024._copy
+    copy = place.LINKS["copy"]
 
-    def fails_for_9(job, stop):
-        if job.name == "sample_9":
-            raise OSError(5, "Input/output error", str(job.source))
-        return copy(job, stop)
+    def fails_for_9(source, target):
+        if source.stem == "sample_9":
+            raise OSError(5, "Input/output error", str(source))
+        return copy(source, target)
 
-    monkeypatch.setattr(mer2024, "_copy", fails_for_9)
+    monkeypatch.setitem(place.LINKS, "copy", fails_for_9)
     assert run(raw, "--link", "copy") == 1
     assert "failed: sample_9: OSError: [Errno 5] Input/output error" in capsys.readouterr().out
     assert list(read_labels(processed(raw) / "label-6way.npz")["test1_corpus"]) == ["sample_8"]
