@@ -31,6 +31,23 @@ BELOW = {
     "toolkit.preprocess": ("toolkit.data", "toolkit.utils", "toolkit.globals"),
     "toolkit.noise": ("toolkit.preprocess", "toolkit.data", "toolkit.utils", "toolkit.globals"),
     "toolkit.openset": ("toolkit.utils", "toolkit.globals"),
+    "toolkit.check": (
+        "toolkit.report",
+        "toolkit.preprocess",
+        "toolkit.dataloader",
+        "toolkit.data",
+        "toolkit.utils",
+        "toolkit.globals",
+    ),
+    "toolkit.submission": ("toolkit.openset", "toolkit.dataloader", "toolkit.utils", "toolkit.globals"),
+    "toolkit.predict": (
+        "toolkit.train",
+        "toolkit.models",
+        "toolkit.dataloader",
+        "toolkit.data",
+        "toolkit.utils",
+        "toolkit.globals",
+    ),
     "feature_extraction": ("toolkit.data", "toolkit.preprocess", "toolkit.utils", "toolkit.globals"),
 }
 
