@@ -192,20 +192,19 @@ step_audio() { extract audio "$@"; }
 #                  step 4: features of the faces
 step_visual() { extract visual "$@"; }
 
-# asr [--data_root D] [--model_dir tools/transformers/whisper-tiny.en] [--column chinese|english]
-#                  step 5: transcripts by Whisper -> transcription-merge.csv (checked-transcription.csv wins where it is)
+# asr [--data_root D] [--backend whisper|faster-whisper|funasr] [--model_dir DIR] [--column chinese|english]
+#                  step 5: transcripts (default: the embedded Whisper tiny.en, English only) -> transcription-merge.csv
+#                  (the text of checked-transcription.csv wins where there is one)
 step_asr() {
-    local column=chinese model=${MER_TOOLS:-$home/tools}/transformers/whisper-tiny.en process checked merged others=()
+    local column=chinese process checked merged others=()
     take_corpus "$@"
     set -- ${rest[@]+"${rest[@]}"}
     while [ $# -gt 0 ]; do # what is not for this step itself goes to the transcription
         case $1 in
-            --column | --model_dir)
+            --column)
                 [ $# -gt 1 ] || die "$1 needs a value"
-                if [ "$1" = --column ]; then column=$2; else model=$2; fi
-                shift ;;
+                column=$2; shift ;;
             --column=*) column=${1#*=} ;;
-            --model_dir=*) model=${1#*=} ;;
             *) others+=("$1") ;;
         esac
         shift
@@ -213,7 +212,7 @@ step_asr() {
     process=$(place root) || exit 1; merged=$(place transcript); checked=$process/checked-transcription.csv
     [ -e "$checked" ] || checked=""
     clips "${here}main-asr.py" generate_transcription_files_asr "$(place audio)" "$process/transcription-old.csv" \
-        --model_dir "$model" --gpu "$(gpu)" ${others[@]+"${others[@]}"}
+        --gpu "$(gpu)" ${others[@]+"${others[@]}"}
     py "${here}main-asr.py" merge_trans_with_checked "$process/transcription-old.csv" "$checked" "$merged" --column "$column"
 }
 
@@ -270,6 +269,24 @@ step_ov() {
     py "${here}main-ov.py" main_metric ${example[@]+"${example[@]}"} "$@"
 }
 
+# predict --model RUN_DIR --video CLIP [CLIP ...] [--output DIR] [--explain] ...
+#                  emotions of any video by a model of `main-release.py --savemodel`
+step_predict() {
+    if ! has_flag --gpu "$@"; then set -- --gpu "$(gpu)" "$@"; fi
+    clips "${here}main-predict.py" "$@"
+}
+
+# check [--dataset MER2024] [--data_root D] [--html FILE] [--quick] ...
+#                  what is in order and what is not: labels, videos, sounds, faces, transcripts, features
+step_check() {
+    take_corpus "$@"
+    clips -m toolkit.check "${corpus[@]}" ${rest[@]+"${rest[@]}"}
+}
+
+# submission write RESULT.npz | check CSV, --track SEMI|NOISE|OV [--candidates CSV] ...
+#                  the file for a track of the challenge: make it, or see whether it is in order
+step_submission() { clips -m toolkit.submission "$@"; }
+
 # demo [FOLDER]    all steps on the embedded synthetic clips; results go to FOLDER (default demo-output)
 step_demo() {
     local out="$home/demo-output" started=$SECONDS
@@ -311,7 +328,7 @@ step_demo() {
 #                  run the test-suite
 step_test() { cd "$home"; py -m pytest "$@"; }
 
-steps="setup demo test models preprocess faces audio visual asr text unimodal fusion noise ov"
+steps="setup demo test models preprocess faces audio visual asr text unimodal fusion noise ov predict check submission"
 
 step_help() {
     echo "usage: run-mer2024.sh STEP [arguments]; STEP --help explains one step"
@@ -340,6 +357,9 @@ for argument in "$@"; do
             asr) set -- "$home"/main-asr.py generate_transcription_files_asr ;;
             noise) set -- "$home"/main-noise.py main_mixture_multiprocess ;;
             ov) set -- "$home"/main-ov.py main_metric ;;
+            predict) set -- "$home"/main-predict.py ;;
+            check) set -- -m toolkit.check ;;
+            submission) set -- -m toolkit.submission ;;
             unimodal | fusion) set -- "$home"/main-release.py ;;
             *) exit 0 ;;
         esac

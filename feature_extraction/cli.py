@@ -13,7 +13,7 @@ from feature_extraction.names import printable
 from feature_extraction.samples import TTS_LANGUAGES, audio_condition, corpus_samples, missing_condition
 from feature_extraction.save_loop import ExtractionReport, run_extraction
 from feature_extraction.shards import Shard, shard
-from toolkit.globals import CORPUS_LAYOUTS, PATH_TO_PRETRAINED_MODELS, corpus_paths
+from toolkit.globals import PATH_TO_PRETRAINED_MODELS, corpus_paths
 from toolkit.utils.errors import UserError
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -72,7 +72,7 @@ def extraction_parser(
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--dataset", required=True, choices=list(CORPUS_LAYOUTS), metavar="NAME", help="e.g. MER2024")
+    add("--dataset", required=True, metavar="NAME", help="e.g. MER2024, or one of your own")
     add("--feature_level", default="UTTERANCE", choices=LEVELS)
     add("--gpu", type=gpu_index, default=0, help="GPU index, -1 = CPU (default 0; CPU when there is none)")
     add("--strict_gpu", action="store_true", help="stop when the GPU does not exist")
@@ -104,12 +104,12 @@ def run_extractor(
 
     `samples` replaces the corpus' own list; ``--limit`` and ``--shard`` apply to it as well.
     """
+    paths = corpus_paths(args.dataset, args.data_root)  # before a model is loaded: the name may be unknown
     extractor = build()
     if extractor.dtype is None:
         extractor.dtype = args.dtype
     if extractor.weights is None:
         extractor.weights = _model_folder(args)
-    paths = corpus_paths(args.dataset, args.data_root)
     audio, infix = audio_condition(paths.audio, getattr(args, "noise_case", None), getattr(args, "tts_lang", None))
     if infix and extractor.modality != "audio":
         raise UserError(f"--noise_case and --tts_lang are for audio features, not for {extractor.modality}")

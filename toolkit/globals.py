@@ -12,6 +12,7 @@ Places are resolved from the folder that holds the entry scripts (never from the
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,20 @@ CORPUS_LAYOUTS: dict[str, CorpusLayout] = {
     "MELD": CorpusLayout("meld-dataset-process", "label.npz", video="subvideo", audio="subaudio"),
 }
 
+# A corpus of the user's own is a folder `<name>-dataset-process` of the usual layout that holds this file.
+CUSTOM_FILE = "corpus.yaml"
+CUSTOM_ROOT_ENDING = "-dataset-process"
+_CUSTOM_NAME = re.compile(r"\w[\w.-]*")
+_LONGEST_CUSTOM_NAME = 40  # bytes; it is a part of file names that hold more
+
+
+class UnknownDataset(ValueError):
+    """No corpus of this name; the user's to mend, as `hint` says (`toolkit.utils.errors.run_main` shows it)."""
+
+    def __init__(self, dataset: str, hint: str) -> None:
+        super().__init__(f"unknown dataset {dataset!r}; {hint}")
+        self.hint = hint
+
 
 @dataclass(frozen=True)
 class CorpusPaths:
@@ -76,16 +91,49 @@ def default_data_root() -> Path:
     return Path(os.environ.get("MER_DATA_ROOT") or PATH_TO_REPOSITORY).expanduser().resolve()
 
 
+def custom_name_fault(name: str) -> str:
+    """Why `name` cannot be that of a corpus of the user's own, "" when it can."""
+    if not _CUSTOM_NAME.fullmatch(name):
+        return "only letters, digits, and _ - . (not at the start) can be in the name of a corpus"
+    if len(name.encode()) > _LONGEST_CUSTOM_NAME:
+        return f"the name of a corpus has at most {_LONGEST_CUSTOM_NAME} bytes, this one {len(name.encode())}"
+    folder = f"{name}{CUSTOM_ROOT_ENDING}".casefold()  # some file systems make no difference between A and a
+    taken = [known for known, layout in CORPUS_LAYOUTS.items() if folder == layout.root.casefold()]
+    taken += [known for known in CORPUS_LAYOUTS if known.casefold() == name.casefold() and known not in taken]
+    return f"the name belongs to the toolkit's own corpus {taken[0]}; choose another" if taken else ""
+
+
+def known_datasets(data_root: str | os.PathLike | None = None) -> list[str]:
+    """The toolkit's corpora, then the user's own below `data_root`, in name order."""
+    files = _base(data_root).glob(f"*{CUSTOM_ROOT_ENDING}/{CUSTOM_FILE}")
+    names = [file.parent.name.removesuffix(CUSTOM_ROOT_ENDING) for file in files]
+    return [*CORPUS_LAYOUTS, *sorted(name for name in names if not custom_name_fault(name))]
+
+
 def corpus_paths(dataset: str, data_root: str | os.PathLike | None = None) -> CorpusPaths:
-    """Places of `dataset` below `data_root`.
+    """Places of `dataset`, a corpus of the toolkit or of the user's own, below `data_root`.
 
     Raises:
-        ValueError: `dataset` is not one of ``CORPUS_LAYOUTS`` (the message lists them).
+        UnknownDataset: `dataset` is not one of `known_datasets` (the message lists them).
     """
-    if dataset not in CORPUS_LAYOUTS:
-        raise ValueError(f"unknown dataset {dataset!r}; known: {', '.join(CORPUS_LAYOUTS)}")
-    layout = CORPUS_LAYOUTS[dataset]
-    base = Path(data_root).expanduser().resolve() if data_root else default_data_root()
+    if dataset in CORPUS_LAYOUTS:
+        return _places(dataset, CORPUS_LAYOUTS[dataset], _base(data_root))
+    paths = custom_paths(dataset, data_root)
+    if custom_name_fault(dataset) or not (paths.root / CUSTOM_FILE).is_file():
+        raise UnknownDataset(
+            dataset,
+            f"known: {', '.join(known_datasets(data_root))}; `python -m toolkit.preprocess.custom` makes one of your "
+            f"own (looked for {_base(data_root)}/<name>{CUSTOM_ROOT_ENDING}/{CUSTOM_FILE}, see --data_root)",
+        )
+    return paths
+
+
+def custom_paths(name: str, data_root: str | os.PathLike | None = None) -> CorpusPaths:
+    """Places of a corpus of the user's own, whether it is there or not; `name` must have no `custom_name_fault`."""
+    return _places(name, CorpusLayout(f"{name}{CUSTOM_ROOT_ENDING}", "label.npz"), _base(data_root))
+
+
+def _places(dataset: str, layout: CorpusLayout, base: Path) -> CorpusPaths:
     root = base / layout.root
     return CorpusPaths(
         dataset=dataset,
@@ -97,6 +145,10 @@ def corpus_paths(dataset: str, data_root: str | os.PathLike | None = None) -> Co
         features=root / layout.features,
         label=root / layout.label,
     )
+
+
+def _base(data_root: str | os.PathLike | None) -> Path:
+    return Path(data_root).expanduser().resolve() if data_root else default_data_root()
 
 
 # ---------------------------------------------------------------- feature folder stem -> name in tables and papers

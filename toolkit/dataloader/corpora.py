@@ -1,15 +1,29 @@
-"""ONE table of corpora: splits, label keys, outputs, metric (SPEC 3). A new corpus is a new row."""
+"""ONE table of corpora: splits, label keys, outputs, metric (SPEC 3). A new corpus is a new row.
+
+Rows of the user's own corpora come from their ``corpus.yaml`` (`toolkit.data.corpus_file`).
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from toolkit.data.corpus_file import read_corpus_file
 from toolkit.dataloader.splits import FOLD_MAKERS
-from toolkit.globals import EMOS_IEMOCAP_FOUR, EMOS_IEMOCAP_SIX, EMOS_MELD, EMOS_MER, MISSING_VALENCE
+from toolkit.globals import (
+    CUSTOM_FILE,
+    EMOS_IEMOCAP_FOUR,
+    EMOS_IEMOCAP_SIX,
+    EMOS_MELD,
+    EMOS_MER,
+    MISSING_VALENCE,
+    UnknownDataset,
+    corpus_paths,
+)
 from toolkit.utils.errors import UserError
 
 
@@ -131,15 +145,31 @@ _ROWS = (
 CORPORA: dict[str, Corpus] = {corpus.name: corpus for corpus in _ROWS}
 
 
-def get_corpus(dataset: str) -> Corpus:
-    """The row of `dataset`.
+def get_corpus(dataset: str, data_root: str | os.PathLike | None = None) -> Corpus:
+    """The row of `dataset`: of the table, or of the user's own corpus of this name below `data_root`.
 
     Raises:
-        UserError: no such row (lists the known ones).
+        UserError: no such row (lists the known ones), or a ``corpus.yaml`` that is wrong.
     """
-    if dataset not in CORPORA:
-        raise UserError(f"--dataset {dataset}: cannot be trained on; known: {', '.join(CORPORA)}")
-    return CORPORA[dataset]
+    if dataset in CORPORA:
+        return CORPORA[dataset]
+    try:
+        paths = corpus_paths(dataset, data_root)
+    except UnknownDataset as error:
+        raise UserError(f"--dataset {dataset}: cannot be trained on; {error.hint}") from None
+    stated = read_corpus_file(paths.root / CUSTOM_FILE)
+    return Corpus(
+        name=stated.name,
+        folds=stated.folds,
+        train=stated.train,
+        tests=stated.tests,
+        emotions=stated.emotions,
+        outputs=stated.outputs,
+        metric=stated.metric,
+        validation=stated.validation,
+        emotion_is_text=bool(stated.emotions),
+        hidden=frozenset(stated.hidden),
+    )
 
 
 def make_folds(

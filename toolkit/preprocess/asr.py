@@ -5,64 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from toolkit.globals import PATH_TO_PRETRAINED_MODELS
-from toolkit.preprocess.batch import BatchReport
+from toolkit.preprocess.asr_backends import Transcriber
+from toolkit.preprocess.asr_backends import build_transcriber as build_transcriber  # offered here, too
+from toolkit.preprocess.asr_backends import resolve_model_dir as resolve_model_dir
+from toolkit.preprocess.batch import BatchReport, printable
 from toolkit.preprocess.media import SAMPLE_RATE, MediaError, media_files
 from toolkit.utils import atomic
-from toolkit.utils.device import resolve_device
 from toolkit.utils.errors import UserError
 from toolkit.utils.progress import progress_bar
 from toolkit.utils.read_files import read_csv, write_csv
 
 COLUMNS = ("name", "sentence")
 SAVE_SECONDS = 10.0  # between two writings of the csv: what a killed run loses at most
-
-
-class Transcriber(Protocol):
-    """What a speech recogniser must do."""
-
-    def transcribe(self, waveforms: Sequence[np.ndarray], batch_size: int) -> list[str]:
-        """One text per 16 kHz mono float32 waveform ``(n,)``; "" for silence."""
-
-
-def build_whisper(model_dir: str | None, gpu: int, language: str | None) -> Transcriber:
-    """Whisper of a local folder; a bare name means ``tools/transformers/<name>``."""
-    from toolkit.preprocess.whisper_asr import WhisperTranscriber
-
-    return WhisperTranscriber(resolve_model_dir(model_dir or "whisper-tiny.en"), resolve_device(gpu), language)
-
-
-BACKENDS: dict[str, Callable[[str | None, int, str | None], Transcriber]] = {"whisper": build_whisper}
-
-
-def build_transcriber(backend: str, model_dir: str | None, gpu: int, language: str | None) -> Transcriber:
-    """The recogniser called `backend`.
-
-    Raises:
-        UserError: unknown backend, model or language.
-    """
-    if backend not in BACKENDS:
-        raise UserError(f"--backend {backend}: unknown; known: {', '.join(BACKENDS)}")
-    return BACKENDS[backend](model_dir, gpu, language)
-
-
-def resolve_model_dir(model_dir: str) -> Path:
-    """The folder of a model: ``tools/...`` and bare names (in ``tools/transformers``) below MER_TOOLS, or a path.
-
-    Raises:
-        UserError: no such folder holds a model.
-    """
-    given = Path(model_dir).expanduser()
-    below_tools = Path(*given.parts[1:]) if given.parts[:1] == ("tools",) else Path("transformers") / given
-    places = list(dict.fromkeys([PATH_TO_PRETRAINED_MODELS / below_tools, given]))
-    for place in places:
-        if (place / "config.json").is_file():
-            return place
-    raise UserError(f"no model (config.json) in {model_dir}; looked at {', '.join(str(place) for place in places)}")
+NO_SPEECH = "no speech was heard in it; its sentence is empty"
 
 
 def read_waveform(path: Path) -> np.ndarray:
@@ -97,6 +55,7 @@ def transcribe_folder(
 
     Names that the csv has are skipped unless `overwrite`; the csv is rewritten every 10 s and whenever the run
     ends, so it can be stopped and started again. `build` makes the recogniser; it is not called when nothing is to do.
+    A clip without speech has an empty sentence, and a warning in the report.
 
     Raises:
         UserError: no folder, no wav files, or a csv without the columns name and sentence.
@@ -128,12 +87,13 @@ def transcribe_folder(
         finally:
             write_csv(csv_path, COLUMNS, sorted(rows.items()))
     report.failures.sort()
+    report.warnings.sort()
     report.seconds = time.perf_counter() - started
     return report
 
 
 def _transcribe_batch(
-    recogniser: Transcriber, paths: Sequence[Path], batch_size: int, report: BatchReport
+    recogniser: Transcriber | None, paths: Sequence[Path], batch_size: int, report: BatchReport
 ) -> dict[str, str]:
     names, waveforms = [], []
     for path in paths:
@@ -142,8 +102,9 @@ def _transcribe_batch(
             names.append(path.stem)
         except Exception as error:  # one bad file must not stop the run: it is listed and tried again next time
             report.fail(path.stem, error)
-    texts = recogniser.transcribe(waveforms, batch_size)
+    texts = recogniser.transcribe(waveforms, batch_size) if waveforms else []
     report.done += len(names)
+    report.warnings += [(printable(name), NO_SPEECH) for name, text in zip(names, texts, strict=True) if not text]
     return dict(zip(names, texts, strict=True))
 
 

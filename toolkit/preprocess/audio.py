@@ -15,7 +15,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolkit.globals import CORPUS_LAYOUTS, corpus_paths
+from toolkit.globals import corpus_paths
 from toolkit.preprocess.batch import BatchReport, Job, print_report, run_jobs
 from toolkit.preprocess.media import VIDEO_SUFFIXES, extract_audio_16k, ffmpeg_path, video_files
 from toolkit.utils.errors import UserError, run_main
@@ -49,7 +49,7 @@ def _extract(job: Job, stop: threading.Event) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", required=True, choices=list(CORPUS_LAYOUTS), metavar="NAME", help="e.g. MER2024")
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="e.g. MER2024, or one of your own")
     parser.add_argument("--data_root", help="folder that holds <dataset>-dataset-process/ (default: MER_DATA_ROOT)")
     parser.add_argument("--num_workers", type=int, help="clips at the same time (default: one per core, at most 8)")
     parser.add_argument("--overwrite", action="store_true", help="extract finished clips again")

@@ -19,14 +19,12 @@ from transformers import AutoConfig, AutoTokenizer, WhisperFeatureExtractor, Whi
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
 
+from toolkit.preprocess.chunks import speech_chunks
 from toolkit.preprocess.media import SAMPLE_RATE
 from toolkit.utils.errors import UserError
 from toolkit.utils.quiet import quiet_transformers
 
-WINDOW = 30 * SAMPLE_RATE  # samples that one pass of Whisper sees
-SHORTEST = SAMPLE_RATE // 10  # samples; a shorter window holds no word
 MAX_NEW_TOKENS = 200  # per window; fast speech has about 150 in 30 s
-QUIET = 1e-3  # full scale is 1: a window that stays below -60 dB is silence
 NO_SPEECH, LOW_LOGPROB = 0.6, -1.0  # the paper's rule: more than the one and less than the other is silence
 FIRST_MULTILINGUAL_VOCABULARY = 51865  # tokens; the English-only models have one less
 
@@ -65,14 +63,12 @@ class WhisperTranscriber:
         self.no_speech = self._token("<|nospeech|>", "<|nocaptions|>")  # new and old name
 
     def transcribe(self, waveforms: Sequence[np.ndarray], batch_size: int = 8) -> list[str]:
-        """Texts of 16 kHz mono float32 waveforms ``(n,)``; consecutive 30 s windows are joined. Silence gives ""."""
+        """Texts of 16 kHz mono float32 waveforms ``(n,)``; pieces of at most 30 s are joined. Silence gives ""."""
         windows, owners = [], []
         for index, waveform in enumerate(waveforms):
-            for start in range(0, len(waveform), WINDOW):
-                window = waveform[start : start + WINDOW]
-                if len(window) >= SHORTEST and np.abs(window).max() >= QUIET:
-                    windows.append(window)
-                    owners.append(index)
+            pieces = speech_chunks(waveform)
+            windows += pieces
+            owners += [index] * len(pieces)
         texts = [""] * len(waveforms)
         for start in range(0, len(windows), batch_size):
             decoded = self._decode(windows[start : start + batch_size])

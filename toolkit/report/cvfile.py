@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.dataloader.corpora import CORPORA
 from toolkit.report.runs import Run, shown_name
 from toolkit.utils.metric import binary_valence_scores, emotion_scores
 
@@ -140,9 +139,8 @@ def emotion_names(run: Run, classes: int) -> list[str]:
     saved = run.args.get("emotions")
     if isinstance(saved, list) and len(saved) == classes:
         return [str(emotion) for emotion in saved]
-    corpus = CORPORA.get(run.text("dataset"))
-    if corpus is not None and len(corpus.emotions) == classes:
-        return list(corpus.emotions)
+    if run.corpus is not None and len(run.corpus.emotions) == classes:
+        return list(run.corpus.emotions)
     return [f"class {index}" for index in range(classes)]
 
 

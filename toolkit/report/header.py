@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from toolkit.dataloader.corpora import CORPORA
 from toolkit.report.groups import total
 from toolkit.report.markup import esc, shown_duration
 from toolkit.report.runs import Run
@@ -50,12 +49,12 @@ def _honesty(runs: Sequence[Run]) -> str:
         sentences.append("Where valence is scored too, the best run is the one with the highest f1 \u2212 0.25 mse.")
     if any(run.metric == "loss" for run in runs):
         sentences.append("Where nothing is labelled, the best run is the one with the lowest loss.")
-    for dataset in sorted({run.text("dataset") for run in runs}):
-        corpus = CORPORA.get(dataset)
-        if corpus is not None and corpus.hidden:
+    corpora = {run.corpus.name: run.corpus for run in runs if run.corpus is not None}
+    for dataset, corpus in sorted(corpora.items()):
+        if corpus.hidden:
             tests = ", ".join(sorted(corpus.hidden))
             sentences.append(f"The labels of {dataset}'s {tests} are hidden: no test score exists, and none is shown.")
-    if any(CORPORA[name].outputs == (0, 1) for name in {run.text("dataset") for run in runs} if name in CORPORA):
+    if any(corpus.outputs == (0, 1) for corpus in corpora.values()):
         sentences.append(
             "On corpora with valence only, f1 and acc are of (valence > 0), samples of valence 0 left out."
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.data.features import display_name
-from toolkit.dataloader.corpora import CORPORA
+from toolkit.dataloader.corpora import Corpus, get_corpus
 from toolkit.train import leaderboard
 from toolkit.utils.errors import UserError
 from toolkit.utils.metric import emoval
@@ -110,11 +110,19 @@ class Run:
         }
 
     @cached_property
+    def corpus(self) -> Corpus | None:
+        """The corpus' row; None for cross-corpus runs, and for a corpus of the user's own that is gone."""
+        try:
+            return get_corpus(self.text("dataset"), self.args.get("data_root"))
+        except UserError:
+            return None
+
+    @cached_property
     def metric(self) -> str:
         """What the best run is chosen by: the corpus' ``emoval`` or ``loss`` where the run has it, else ``f1``."""
-        corpus = CORPORA.get(self.text("dataset"))
-        needed = {"emoval": "mse", "loss": "loss"}.get(corpus.metric if corpus else "")
-        return corpus.metric if corpus and needed and math.isfinite(self.number(needed)) else "f1"
+        metric = self.corpus.metric if self.corpus else self.args.get("metric_name")
+        needed = {"emoval": "mse", "loss": "loss"}.get(metric)
+        return metric if needed and math.isfinite(self.number(needed)) else "f1"
 
     @cached_property
     def score(self) -> float:

@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from toolkit.globals import UnknownDataset
+
 
 class UserError(Exception):
     """Bad input or a missing file; the message names what is wrong and how to mend it."""
@@ -14,9 +16,9 @@ class UserError(Exception):
 def run_main(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None = None) -> None:
     """Run an entry point and exit with its status.
 
-    Exit status: what `main` returns (None is 0); 2 for a `UserError` or a missing/unwritable path (message on stderr);
-    130 after Ctrl-C. Anything else is a bug in the toolkit and keeps its traceback. ``MER_TRACEBACK=1`` keeps the
-    traceback of user errors too.
+    Exit status: what `main` returns (None is 0); 2 for a `UserError`, an unknown dataset or a missing/unwritable path
+    (message on stderr); 130 after Ctrl-C. Anything else is a bug in the toolkit and keeps its traceback.
+    ``MER_TRACEBACK=1`` keeps the traceback of user errors too.
     """
     try:
         status = main(argv)
@@ -24,7 +26,7 @@ def run_main(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[
         print("\ninterrupted; what was finished is kept: run the same command again", file=sys.stderr)
         print("(a training search continues with --resume)", file=sys.stderr)
         status = 130
-    except UserError as error:
+    except (UserError, UnknownDataset) as error:
         if os.environ.get("MER_TRACEBACK"):
             raise
         print(f"error: {error}", file=sys.stderr)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from toolkit.preprocess import asr
+from toolkit.preprocess import asr, asr_backends
 from toolkit.preprocess.media import MediaError
 from toolkit.utils.errors import UserError
 
@@ -119,6 +119,16 @@ def test_unreadable_files_are_listed_and_tried_again(tmp_path):
     assert [row[0] for row in read_rows(path)] == ["name", "a", "b", "c"]
 
 
+def test_clips_without_speech_are_noted(tmp_path):
+    folder, path = write_wavs(tmp_path / "audio", "ab"), tmp_path / "t.csv"
+    soundfile.write(folder / "b.wav", np.zeros(0, np.float32), 16000)
+    report = transcribe(folder, path, Levels())
+    assert report.warnings == [("b", "no speech was heard in it; its sentence is empty")]
+    assert (report.done, report.exit_status) == (2, 0)
+    assert read_rows(path)[1:] == [["a", "level 0.0"], ["b", ""]]
+    assert transcribe(folder, path, Levels()).skipped == 2
+
+
 def test_wrong_calls(tmp_path):
     with pytest.raises(UserError, match="audio is not a folder"):
         transcribe(tmp_path / "audio", tmp_path / "t.csv", Levels())
@@ -132,8 +142,8 @@ def test_wrong_calls(tmp_path):
     with pytest.raises(UserError, match="column sentence is missing"):
         transcribe(tmp_path / "audio", tmp_path / "t.csv", Levels())
     assert (tmp_path / "t.csv").read_text() == "name,text\na,b\n"
-    with pytest.raises(UserError, match="--backend wenet: unknown; known: whisper"):
-        asr.build_transcriber("wenet", None, -1, None)
+    with pytest.raises(UserError, match="--backend wenet: unknown; known: whisper, faster-whisper, funasr"):
+        asr_backends.build_transcriber("wenet", None, -1, None)
 
 
 # ---------------------------------------------------------------- reading sound
@@ -167,7 +177,8 @@ def test_no_samples(tmp_path):
 
 
 def test_model_folders_are_found_below_tools_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(asr, "PATH_TO_PRETRAINED_MODELS", tmp_path / "elsewhere")
+    shelf = asr_backends.BACKENDS["whisper"].shelf
+    monkeypatch.setattr(asr_backends, "PATH_TO_PRETRAINED_MODELS", tmp_path / "elsewhere")
     monkeypatch.chdir(tmp_path)
     own = tmp_path / "models" / "mine"
     below = tmp_path / "elsewhere" / "transformers" / "small"
@@ -175,14 +186,18 @@ def test_model_folders_are_found_below_tools_first(tmp_path, monkeypatch):
     for folder in (own, below, here):
         folder.mkdir(parents=True)
         (folder / "config.json").touch()
-    assert asr.resolve_model_dir("small") == below
-    assert asr.resolve_model_dir("tools/transformers/small") == below
-    assert asr.resolve_model_dir(str(own)) == own
-    assert asr.resolve_model_dir("models/mine").resolve() == own
+    assert asr_backends.resolve_model_dir("small", shelf) == below
+    assert asr_backends.resolve_model_dir("tools/transformers/small", shelf) == below
+    assert asr_backends.resolve_model_dir(str(own), shelf) == own
+    assert asr_backends.resolve_model_dir("models/mine", shelf).resolve() == own
     with pytest.raises(
-        UserError, match=r"no model \(config.json\) in big; looked at .*elsewhere/transformers/big, big"
+        UserError, match=r"no model \(config.json\) in big; looked at .*elsewhere/transformers/big, big; put one there"
     ):
-        asr.resolve_model_dir("big")
+        asr_backends.resolve_model_dir("big", shelf)
+    with pytest.raises(UserError, match=r"no model \(model.bin\) in small; looked at .*elsewhere/faster-whisper/small"):
+        asr_backends.build_transcriber("faster-whisper", "small", -1, None)
+    with pytest.raises(UserError, match=r"no model \(config.yaml\) in paraformer-zh; .*\(such as funasr/paraformer-zh"):
+        asr_backends.build_transcriber("funasr", None, -1, None)
 
 
 # ---------------------------------------------------------------- merging
@@ -233,17 +248,17 @@ def main_asr():
 def test_command_transcribes_and_merges(tmp_path, main_asr, monkeypatch, capsys):
     asked = []
 
-    def build(model_dir, gpu, language):
-        asked.append((model_dir, gpu, language))
+    def build(backend, model_dir, gpu, language):
+        asked.append((backend, model_dir, gpu, language))
         return Levels()
 
-    monkeypatch.setitem(asr.BACKENDS, "whisper", build)
+    monkeypatch.setattr(asr_backends, "build_transcriber", build)
     folder = write_wavs(tmp_path / "2024,1", "ab")  # fire would read such a folder name as a pair of numbers
     monkeypatch.chdir(tmp_path)
     generate = ["generate_transcription_files_asr", folder.name, "t.csv"]
     assert main_asr.main([*generate, "--language", "zh", "--gpu", "-1"]) == 0
-    assert main_asr.main([*generate, "--model_dir=1e5", "--overwrite"]) == 0
-    assert asked == [("tools/transformers/whisper-tiny.en", -1, "zh"), ("1e5", 0, None)]
+    assert main_asr.main([*generate, "--model_dir=1e5", "--overwrite", "--backend", "funasr"]) == 0
+    assert asked == [("whisper", None, -1, "zh"), ("funasr", "1e5", 0, None)]
     output = capsys.readouterr().out
     assert output.count("2 done, 0 already there, 0 failed") == 2 and output.count("\n") == 2
     assert main_asr.main(["merge_trans_with_checked", "t.csv", "", "merged.csv", "--column", "english"]) == 0

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from toolkit.preprocess import whisper_asr
-from toolkit.preprocess.asr import build_transcriber, read_waveform
+from toolkit.preprocess.asr import read_waveform
+from toolkit.preprocess.asr_backends import build_transcriber
+from toolkit.preprocess.chunks import WINDOW
 from toolkit.preprocess.media import extract_audio_16k
-from toolkit.preprocess.whisper_asr import WINDOW, WhisperTranscriber
+from toolkit.preprocess.whisper_asr import WhisperTranscriber
 from toolkit.utils.errors import UserError
 from toolkit.utils.read_files import read_csv
 
@@ -80,11 +82,21 @@ def test_alone_in_a_batch_or_beside_silence_the_text_is_the_same(tiny, demo_wave
     assert tiny.transcribe([silence, demo_waveforms[1], short, none]) == ["", texts[1], "", ""]
 
 
-def test_longer_audio_is_read_in_30_s_windows(tiny, demo_waveforms, texts):
+def test_longer_audio_is_cut_in_silence(tiny, demo_waveforms, texts):
     first = np.zeros(WINDOW, np.float32)
     first[: len(demo_waveforms[0])] = demo_waveforms[0]
     long = np.concatenate([first, demo_waveforms[2]])
     assert tiny.transcribe([long, demo_waveforms[0]]) == [f"{texts[0]} {texts[2]}", texts[0]]
+
+
+def test_half_a_minute_of_joined_clips_loses_no_sentence(tiny, demo_waveforms):
+    pause = np.zeros(8000, np.float32)
+    long = np.concatenate([part for wave in [*demo_waveforms, *demo_waveforms] for part in (wave, pause)])
+    assert len(long) > WINDOW
+    truth = {row["name"]: row["sentence"] for row in read_csv(DEMO / "sources.csv", ("name", "sentence"))}
+    reference = [word for name in [*NAMES, *NAMES] for word in words(truth[name])]
+    (text,) = tiny.transcribe([long])
+    assert edits(reference, words(text)) / len(reference) <= WORST_WORD_ERROR_RATE, text
 
 
 def test_quiet_noise_is_silence(tiny):
