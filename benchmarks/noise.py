@@ -1,13 +1,15 @@
 """Corrupting clips: seconds per clip, ours against the original's way, on the same generated clips in the same run.
 
-  python benchmarks/noise.py [--clips 24] [--workers 2] [--rounds 3] [--noise_seconds 510]
+  python benchmarks/noise.py [--clips 48] [--workers 2] [--rounds 3] [--noise_seconds 60 8] [--short]
 
 The original's way, 8 processes, a clip each: ffmpeg splits the sound into a wav; the noise file is read whole, as a
 list of numbers, and mixed in; OpenCV opens the video twice (the first frame for the size, then all), blurs in BGR and
 encodes an MPEG-4 avi with its own threads; ffmpeg copies that into the mp4 and encodes the sound.
 Clips: 640 x 480, 4 s, 25 frames a second, H.264 with stereo AAC. Blur rates as our run draws them, the same for both
-ways. Noise files of 510 s (--noise_seconds): with short ones the original is much faster; see docs/noise.md. Processor
-seconds hardly depend on what else the machine does, wall-clock seconds do.
+ways. The longer the noise files, the slower is the original's way and the better do we look, so two lengths are
+measured (another one: --noise_seconds 510); see docs/noise.md. The start of our workers is in the figures: the fewer
+clips, the heavier it weighs (--short: 16 clips, one round). Processor seconds depend less on what else the machine does
+than wall-clock seconds.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ from toolkit.preprocess.media import ffmpeg_path
 
 BLURS = (1, 2, 4)
 SNRS = (5, 6, 7, 8, 9, 10)
+ORIGINAL = "original, 8 processes"
+Seconds = dict[str, list[tuple[float, float]]]  # by way
 
 
 def make_clips(folder: Path, count: int) -> None:
@@ -124,63 +128,68 @@ def drawn_rates(clips: Path, noise: Path) -> dict[str, int]:
     return {clip.stem: Draw(0, clip.stem, digest).choose(BLURS, "blur") for clip in clips.iterdir()}
 
 
-def measure(root: Path, clips: int, workers: int, rounds: int, noise: int) -> dict[str, list[tuple[float, float]]]:
-    """(wall-clock, processor) seconds per clip of every way, one pair a round; the ways take turns."""
+def measure(root: Path, clips: int, workers: int, rounds: int, lengths: list[int]) -> dict[int, Seconds]:
+    """By noise length: of every way the (wall-clock, processor) seconds per clip, one pair a round. All take turns."""
     make_clips(root / "clips", clips)
-    make_noise(root / "noise", noise)
-    rates = drawn_rates(root / "clips", root / "noise")
-    shares = ", ".join(f"{list(rates.values()).count(rate)} of rate {rate}" for rate in BLURS)
-    print(f"{clips} clips, blur: {shares}; {len(os.sched_getaffinity(0))} cores; load before {os.getloadavg()}")
-    ways: dict[str, Callable[[Path], object]] = {}
-    for processes in sorted({8, workers}, reverse=True):
-        ways[f"original, {processes} processes"] = partial(_original, root, rates, processes)
-    for codec in ("mpeg4", "libx264", "copy_when_sharp"):
-        ways[f"ours, {codec}, {workers} workers"] = partial(_ours, root, codec, workers)
-    seconds: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-    for number in range(rounds):
-        for way, work in ways.items():
-            target = root / f"{way}-{number}"
-            seconds[way].append(timed(partial(work, target), clips))
-            shutil.rmtree(target)
+    ways: dict[int, dict[str, Callable[[Path], object]]] = {}
+    for length in lengths:
+        noise = root / f"noise-{length}"
+        make_noise(noise, length)
+        rates = drawn_rates(root / "clips", noise)
+        shares = ", ".join(f"{list(rates.values()).count(rate)} of rate {rate}" for rate in BLURS)
+        print(f"noise files of {length} s: {clips} clips, blur: {shares}")
+        ways[length] = {ORIGINAL: partial(_original, root / "clips", noise, rates)}
+        for codec in ("mpeg4", "libx264", "copy_when_sharp"):
+            ways[length][f"ours, {codec}, {workers} workers"] = partial(_ours, root / "clips", noise, codec, workers)
+    seconds: dict[int, Seconds] = {length: {way: [] for way in ways[length]} for length in lengths}
+    print(f"{len(os.sched_getaffinity(0))} cores; load before {os.getloadavg()}")
+    for _ in range(rounds):
+        for length in lengths:
+            for way, work in ways[length].items():
+                seconds[length][way].append(timed(partial(work, root / "made"), clips))
+                shutil.rmtree(root / "made")
     print(f"load after {os.getloadavg()}")
     return seconds
 
 
-def _original(root: Path, rates: dict[str, int], processes: int, target: Path) -> None:
-    original_set(root / "clips", target, root / "noise", rates, processes)
+def _original(clips: Path, noise: Path, rates: dict[str, int], target: Path) -> None:
+    original_set(clips, target, noise, rates, 8)
 
 
-def _ours(root: Path, codec: str, workers: int, target: Path) -> None:
+def _ours(clips: Path, noise: Path, codec: str, workers: int, target: Path) -> None:
     settings = Settings(0, SNRS, BLURS, codec)
     with contextlib.redirect_stdout(None):
-        report = corrupt_videos(
-            root / "clips", target, settings, noise_root=root / "noise", workers=workers, progress=False
-        )
+        report = corrupt_videos(clips, target, settings, noise_root=noise, workers=workers, progress=False)
     assert report.done and not report.failures, report.failures
 
 
-def main() -> None:
-    """Print one line per way: medians over the rounds, and ratios to the original's."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=24)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--noise_seconds", type=int, default=510, help="length of a noise file")
-    args = parser.parse_args()
-    cv2.setNumThreads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        seconds = measure(Path(folder), args.clips, args.workers, args.rounds, args.noise_seconds)
-    medians = {
-        way: tuple(statistics.median(column) for column in zip(*rows, strict=True)) for way, rows in seconds.items()
-    }
-    base = [min(pair[column] for way, pair in medians.items() if way.startswith("original, 8")) for column in (0, 1)]
-    print("seconds per clip, median of the rounds (range), and times faster than the original with 8 processes")
+def print_ratios(length: int, seconds: Seconds) -> None:
+    """One line per way: medians over the rounds, and ratios to the original's."""
+    print(f"noise files of {length} s: seconds per clip, median of the rounds (range); times faster than the original")
+    medians = {way: [statistics.median(column) for column in zip(*rows, strict=True)] for way, rows in seconds.items()}
     for way, (wall, processor) in medians.items():
         walls = [pair[0] for pair in seconds[way]]
         print(
-            f"{way:34} wall {wall:.3f} ({min(walls):.3f}-{max(walls):.3f}) {base[0] / wall:4.1f} x"
-            f"   processor {processor:.3f} {base[1] / processor:4.1f} x"
+            f"{way:34} wall {wall:.3f} ({min(walls):.3f}-{max(walls):.3f}) {medians[ORIGINAL][0] / wall:4.1f} x"
+            f"   processor {processor:.3f} {medians[ORIGINAL][1] / processor:4.1f} x"
         )
+
+
+def main() -> None:
+    """Measure and print, a table per noise length."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=48)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--noise_seconds", type=int, nargs="+", default=[60, 8], help="lengths of noise files")
+    parser.add_argument("--short", action="store_true", help="16 clips, one round")
+    args = parser.parse_args()
+    clips, rounds = (16, 1) if args.short else (args.clips, args.rounds)
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = measure(Path(folder), clips, args.workers, rounds, args.noise_seconds)
+    for length, ways in seconds.items():
+        print_ratios(length, ways)
 
 
 if __name__ == "__main__":

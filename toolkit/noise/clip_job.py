@@ -1,31 +1,30 @@
-"""The work on one clip of a set, and its row in the manifest."""
+"""Making one clip of a set, and its row of the manifest."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import platform
 import threading
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 import av
 
 import toolkit
 from toolkit.noise.corrupt import Written, write_clip
-from toolkit.noise.damage import Damaged, ffmpeg_words
+from toolkit.noise.damage import Unreadable
 from toolkit.noise.draw import Draw
-from toolkit.noise.manifest import ClipRecord, Manifest, pieces_cell
+from toolkit.noise.manifest import ClipRecord, pieces_cell
 from toolkit.noise.mix_sound import MixedSound, mix_pieces, mix_sound
 from toolkit.noise.noise_pool import NoisePool
-from toolkit.noise.sound import read_sound, write_wav
+from toolkit.noise.sound import AAC_BITS, AAC_CODER, read_sound, write_wav
 from toolkit.preprocess.batch import Job, printable
-from toolkit.preprocess.media import MediaError, Stopped
-from toolkit.utils.errors import UserError
+from toolkit.preprocess.media import MediaError
 
 FINEST_SNR = 96  # dB that 16 bits can hold at most; more asks for the clean sound, and gets it
 SNR_TOLERANCE = 0.05  # dB between the draw and the mixed int16 samples, beyond which a clip is reported
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _DIGEST_SHOWN = 16  # hexadecimal digits of the noise list in the manifest
 
 
@@ -44,48 +43,46 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class ClipWork:
-    """Corrupts one clip of a set; the `toolkit.preprocess.batch.Work` of a run. Its warnings are the rows' notes.
-
-    A clip that fails leaves no file, unless its row in the manifest still stands (then the file is what the row says).
-
-    Attributes:
-        given: rows of the manifest that is repeated (then they decide, not the draw), or None.
-    """
+class ClipMaker:
+    """Makes clips, and tells their rows; goes to worker processes as it is, and so do the errors it raises."""
 
     settings: Settings
     pool: NoisePool
-    manifest: Manifest
-    given: dict[str, ClipRecord] | None = None
+    versions: str
 
-    def __call__(self, job: Job, stop: threading.Event) -> str:
+    def __call__(self, job: Job, row: ClipRecord | None, stop: threading.Event) -> ClipRecord:
+        """Make `job.target`.
+
+        Args:
+            row: of a manifest, to be repeated (then it decides, not the draw), or None.
+
+        Raises:
+            MediaError, Damaged, Unreadable: the clip cannot be used.
+            UserError: the noise cannot.
+            Stopped: `stop` was set.
+        """
+        _check_source(job)
         try:
-            _check_source(job)
-            row = self._corrupt(job, stop)
-        except (Stopped, UserError):
-            raise
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                reason = "no space left on the disk; make room and give the same command again, finished clips are kept"
-                raise OSError(error.errno, f"cannot be written ({reason})", str(job.target)) from error
-            if job.name not in self.manifest.rows:  # what lies there is of an earlier run, and nothing states it
-                job.target.unlink(missing_ok=True)
-            if isinstance(error, (av.error.FFmpegError, Damaged)):
-                raise MediaError(_told(job.source, error, stop)) from error
-            raise
-        self.manifest.add(row)
-        return row.note
+            return self._make(job, row, stop)
+        except av.error.FFmpegError as error:
+            if isinstance(error, OSError) and error.errno in FULL_DISK:
+                raise OSError(error.errno, error.strerror, str(job.target)) from error
+            raise Unreadable(str(error)) from error
 
-    def _corrupt(self, job: Job, stop: threading.Event) -> ClipRecord:
+    def _make(self, job: Job, row: ClipRecord | None, stop: threading.Event) -> ClipRecord:
+        digest = _file_digest(job.source)
+        if row is not None and row.source_digest not in ("", digest):
+            raise MediaError(
+                f"{job.source} is another file than the one of the manifest: its source_digest is {digest}"
+            )
         sound = read_sound(job.source, stop)
         sound.check()
-        if self.given is None:
+        if row is None:
             draw = Draw(self.settings.seed, job.name, self.pool.digest)
             snr = draw.choose(self.settings.snrs, "snr")
             blur = draw.choose(self.settings.blurs, "blur") if self.settings.blurs else 1
             mixed, cells = mix_sound(sound, snr, draw, self.pool), self.settings.cells(self.pool)
         else:
-            row = self.given[job.name]
             snr, blur, cells = row.snr, row.blur, row.settings
             mixed = mix_pieces(sound, row, self.pool)
         codec = cells[-1]
@@ -94,7 +91,7 @@ class ClipWork:
             written = write_clip(job.source, job.target, mixed.sound, blur, codec, stop)
         else:
             write_wav(job.target, mixed.sound.samples)
-        return _record(job, mixed, snr, blur, written, cells)
+        return _record(job, digest, mixed, snr, blur, written, cells, self.versions)
 
 
 def _check_source(job: Job) -> None:
@@ -107,12 +104,10 @@ def _check_source(job: Job) -> None:
         raise MediaError(f"{job.source} is no regular file")
 
 
-def _told(source: Path, error: Exception, stop: threading.Event) -> str:
-    """The reason in one line, with ffmpeg's own words."""
-    words = ffmpeg_words(source, "" if isinstance(error, Damaged) else str(error), stop)
-    if not isinstance(error, Damaged):
-        return f"{source}: {words}"
-    return f"{source}: {error}" + (f"; ffmpeg: {words}" if words else "")
+def _file_digest(path: Path) -> str:
+    """BLAKE2b-128 of a file, as 32 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _notes(mixed: MixedSound, snr: int) -> str:
@@ -126,7 +121,14 @@ def _notes(mixed: MixedSound, snr: int) -> str:
 
 
 def _record(
-    job: Job, mixed: MixedSound, snr: int, blur: int, written: Written | None, cells: tuple[str, ...]
+    job: Job,
+    digest: str,
+    mixed: MixedSound,
+    snr: int,
+    blur: int,
+    written: Written | None,
+    cells: tuple[str, ...],
+    versions: str,
 ) -> ClipRecord:
     mixture = mixed.mixture
     seed, snrs, blurs, noise_list, codec = cells
@@ -136,6 +138,7 @@ def _record(
         audio_noises=pieces_cell(mixed.pieces),
         video_blur=str(blur) if written else "",
         source=job.source.name,
+        source_digest=digest,
         noise_gain=repr(mixture.gain) if mixture else "",
         measured_snr=f"{mixture.measured_snr:.4f}" if mixture else "",
         clip_scale=repr(mixture.scale) if mixture else "",
@@ -147,17 +150,19 @@ def _record(
         snrs=snrs,
         blurs=blurs,
         noise_list=noise_list,
-        versions=toolkit_versions(),
+        versions=versions,
         note=_notes(mixed, snr),
     )
 
 
-@cache
-def toolkit_versions() -> str:
-    """Versions that decide the bytes written, in one cell."""
+def toolkit_versions(codec: str) -> str:
+    """What decides the bytes written besides the settings, in one cell; `codec` of the pictures, "" for sounds."""
+    from importlib.metadata import version  # not needed in worker processes, whose start should be short
+
     listed = [f"toolkit {toolkit.__version__}", f"python {platform.python_version()}"]
     packages = ("av", "numpy", "opencv-python-headless", "soundfile")
-    return "; ".join(listed + [f"{name} {version(name)}" for name in packages])
+    listed += [f"{name} {version(name)}" for name in packages]
+    return "; ".join(listed + ([f"aac {AAC_BITS // 1000} kb/s, coder {AAC_CODER}"] if codec else []))
 
 
 def _listed(values: tuple[int, ...]) -> str:

@@ -18,6 +18,10 @@ class Damaged(Exception):
     """A file is not whole; the message counts what is wrong."""
 
 
+class Unreadable(Exception):
+    """ffmpeg's libraries gave up on a file; the message is theirs."""
+
+
 def missing_packets(container: av.container.InputContainer, stream: av.stream.Stream, seen: int) -> int:
     """How many packets of `stream` the file announces beyond the `seen` ones; 0 where that is not known.
 

@@ -30,6 +30,7 @@ class ClipRecord:
             in samples at 16 kHz.
         video_blur: blur rate (1 = sharp); "" in audio sets.
         source: the clip's file name.
+        source_digest: BLAKE2b-128 of that file; "" in manifests of older versions.
         noise_gain: factor on the noise samples.
         measured_snr: dB, of the mixed int16 samples before AAC; "inf" when the noise rounded to nothing.
         clip_scale: factor that made the sum fit into int16; 1.0 when it did.
@@ -48,6 +49,7 @@ class ClipRecord:
     audio_noises: str
     video_blur: str
     source: str
+    source_digest: str
     noise_gain: str
     measured_snr: str
     clip_scale: str
@@ -110,6 +112,7 @@ class ClipRecord:
 
 
 COLUMNS = tuple(field.name for field in fields(ClipRecord))
+_LATER = ("note", "source_digest")  # columns that the first manifests did not have
 
 
 def pieces_cell(pieces: Iterable[Piece]) -> str:
@@ -125,7 +128,7 @@ def read_rows(path: Path) -> list[tuple[int, ClipRecord]]:
     """
     rows: dict[str, tuple[int, ClipRecord]] = {}
     line = 2  # below the header
-    for row in read_csv(path, [column for column in COLUMNS if column != "note"]):
+    for row in read_csv(path, [column for column in COLUMNS if column not in _LATER]):
         record = ClipRecord(**{column: row.get(column, "") for column in COLUMNS})
         if not record.video_name:
             raise UserError(f"{path}, line {line}: empty video_name")

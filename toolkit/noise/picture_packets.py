@@ -88,7 +88,7 @@ def copy_packets(
         raise CannotCopy(source.codec_context.name)
     stream = output.add_stream_from_template(source)
     stream.time_base = source.time_base
-    count = 0
+    count, tick = 0, float(source.time_base)
     for packet in container.demux(source):
         if stop is not None and stop.is_set():
             raise Stopped("stopped")
@@ -96,7 +96,7 @@ def copy_packets(
             continue
         if packet.is_discard or packet.pts is None or packet.dts is None:
             raise CannotCopy("packets without times or outside the edit list")
-        sound.write_until(packet.dts * packet.time_base)
+        sound.write_until(packet.dts * tick)
         packet.stream = stream
         packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
         output.mux_one(packet)

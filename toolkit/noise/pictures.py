@@ -30,6 +30,23 @@ _ROUNDED = Interpolation.BILINEAR | Interpolation.ACCURATE_RND  # without it lum
 _FULL_RANGE, _LIMITED_RANGE = 2, 1
 
 
+class Canvas:
+    """A frame that blurred pictures are written into again and again (new memory for each would cost more)."""
+
+    def __init__(self, width: int, height: int, pixel_format: str) -> None:
+        self.frame = av.VideoFrame(width, height, pixel_format)
+        self._planes = [_pixels(plane) for plane in self.frame.planes]
+
+    def fill(self, source: av.VideoFrame, rate: int) -> None:
+        """Write `source`, of the same size and format, blurred."""
+        width = source.width
+        for plane, target in zip(source.planes, self._planes, strict=True):
+            blurring = blur_half_size if plane.width < width else blur
+            result = blurring(_pixels(plane), rate, target)
+            if not np.may_share_memory(result, target):
+                target[:] = result
+
+
 class PictureTrack:
     """Encodes frames into the picture stream of an output container."""
 
@@ -40,9 +57,10 @@ class PictureTrack:
         self.frames = 0  # taken so far
         self._last: int | None = None  # pts of the last one, in the source's time base
         self._times: dict[int, tuple[int, int]] = {}  # number -> (pts, duration) of frames inside the encoder
-        self._time_base = source.time_base
+        self._time_base, self._seconds = source.time_base, float(source.time_base)
         self._usual = self._usual_duration(source)
         self._reformatter = VideoReformatter()
+        self._canvases: list[Canvas] = []
         self._size = (first.width, first.height)
         stream = output.add_stream(codec, rate=source.average_rate or _DEFAULT_RATE, options=ENCODERS[codec])
         context = stream.codec_context
@@ -62,7 +80,7 @@ class PictureTrack:
                 stream.set_display_matrix(np.frombuffer(bytes(side), np.int32).tolist())
         self._stream = stream
 
-    def write(self, frame: av.VideoFrame, shift: int) -> Fraction:
+    def write(self, frame: av.VideoFrame, shift: int) -> float:
         """Encode one frame; returns its time in seconds. `shift` (ticks of the source) is added to its time."""
         pts = frame.pts + shift if frame.pts is not None else (0 if self._last is None else self._last + self._usual)
         if self._last is not None and pts <= self._last:  # broken times: keep the frame, just after the one before
@@ -73,7 +91,7 @@ class PictureTrack:
         picture.pts, picture.time_base, picture.pict_type = self.frames, self._tick, 0
         self.frames += 1
         self._mux(self._stream.encode(picture))
-        return pts * self._time_base
+        return pts * self._seconds
 
     def finish(self) -> None:
         """Write what the encoder still holds."""
@@ -88,11 +106,11 @@ class PictureTrack:
         return frame if self._rate == 1 else self._blurred(frame)
 
     def _blurred(self, frame: av.VideoFrame) -> av.VideoFrame:
-        result = av.VideoFrame(*self._size, self._format)
-        for source, target in zip(frame.planes, result.planes, strict=True):
-            half = source.width < frame.width
-            _pixels(target)[:] = (blur_half_size if half else blur)(_pixels(source), self._rate)
-        return result
+        if not self._canvases:
+            self._canvases = [Canvas(*self._size, self._format) for _ in range(2)]
+        canvas = self._canvases[self.frames % 2]
+        canvas.fill(frame, self._rate)
+        return canvas.frame
 
     def _mux(self, packets: list[av.Packet]) -> None:
         for packet in packets:

@@ -1,26 +1,27 @@
 """A whole set: ``<video_root>/<name>.*`` -> ``<save_root>/<name>.mp4`` with its manifest ``noise-info.csv``.
 
-Threads, not processes: ffmpeg's and OpenCV's work releases Python's lock, and one noise pool serves all (measured in
-docs/noise.md).
+Clips are made by worker processes (`workers.py`); with one worker, or one clip, in this process.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from toolkit.noise.choices import VIDEO_CODECS, check_blurs, check_snrs
-from toolkit.noise.clip_job import ClipWork, Settings
+from toolkit.noise.clip_job import ClipMaker, Settings, toolkit_versions
+from toolkit.noise.clip_work import ClipWork, Make
 from toolkit.noise.manifest import MANIFEST_FILE, ClipRecord, Manifest
 from toolkit.noise.noise_files import default_noise_root
 from toolkit.noise.noise_pool import NoisePool, open_pool
 from toolkit.noise.repeat import listed_clips, read_repeat
 from toolkit.noise.set_folder import locked, read_begun, refuse_strays, write_begun
-from toolkit.preprocess.batch import BatchReport, Job, is_made, printable, run_jobs
+from toolkit.noise.workers import Workers
+from toolkit.preprocess.batch import BatchReport, Job, default_workers, is_made, printable, run_jobs
 from toolkit.preprocess.media import VIDEO_SUFFIXES, video_files
+from toolkit.utils import atomic
 from toolkit.utils.errors import UserError
 
 DEBUG_CLIPS = 100
@@ -119,22 +120,35 @@ def corrupt_jobs(
         _drop(manifest, todo, given)
         write_begun(save_root, begun | todo)
         manifest.save()
-        work = ClipWork(settings, pool, manifest, given)
+        count = max(1, min(len(todo), default_workers() if workers is None else workers))
+        maker = ClipMaker(settings, pool, toolkit_versions(settings.video_codec))
         try:
-            report = run_jobs(
-                jobs,
-                work,
-                label,
-                num_workers=workers,
-                finished=lambda job: job.name not in todo,
-                progress=progress,
-            )
+            with _makers(maker, count) as make:
+                report = run_jobs(
+                    jobs,
+                    ClipWork(make, manifest, given),
+                    label,
+                    num_workers=count,
+                    finished=lambda job: job.name not in todo,
+                    progress=progress,
+                )
         finally:
             manifest.save()
+            atomic.remove_orphans(save_root)  # of workers that outlived a killed run by a moment, too
         write_begun(save_root, begun - {job.name for job in jobs})
     known = [(printable(job.name), manifest.rows[job.name].note) for job in jobs if job.name not in todo]
     report.warnings = sorted(report.warnings + [(name, note) for name, note in known if note])
     return report
+
+
+@contextmanager
+def _makers(maker: ClipMaker, count: int) -> Iterator[Make]:
+    """What makes the clips: this process, or several others."""
+    if count == 1:
+        yield maker
+    else:
+        with Workers(maker, count) as workers:
+            yield workers
 
 
 def _drop(manifest: Manifest, names: set[str], given: dict[str, ClipRecord] | None) -> None:
@@ -147,7 +161,7 @@ def _pool(
     save_root: Path, noise_root: Path | None, needed: set[str] | None, workers: int | None
 ) -> Iterator[NoisePool]:
     """The noise pool; converted noise lies in a hidden folder that goes away with the run (or the next one)."""
-    scratch = save_root / f".noise-16k.{os.getpid()}.part"
+    scratch = atomic.part_path(save_root / "noise-16k")
     if needed is not None and not needed:  # a manifest of silent clips
         yield NoisePool((), {}, "")
         return

@@ -16,9 +16,11 @@ from toolkit.preprocess.media import SAMPLE_RATE, MediaError, Stopped
 from toolkit.utils import atomic
 
 AAC_BITS = 64000  # per second: transparent for 16 kHz mono
+AAC_CODER = "fast"  # the usual one, twoloop, takes 2 to 5 times as long and is no closer to the sound (docs/noise.md)
 PRIMING = 1024  # samples the AAC encoder puts in front of the sound
 _BLOCK = 1024  # samples of an AAC packet
-_GAP = Fraction(1, 10)  # seconds: a longer hole between packets is filled with silence
+_BLOCKS = 8  # handed to the encoder at once: half a second
+_GAP = 0.1  # seconds: a longer hole between packets is filled with silence
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ def read_sound(path: Path, stop: threading.Event | None = None) -> Sound:
             raise MediaError(f"{path} has no audio stream")
         stream = container.streams.audio[0]
         stream.thread_count = 1
-        collector = _Collector()
-        end, seen, broken = None, 0, 0
+        collector = _Collector(stream.time_base)
+        end, seen, broken = None, 0, 0  # end: ticks of the stream
         for packet in container.demux(stream):
             if stop is not None and stop.is_set():
                 raise Stopped("stopped")
@@ -69,7 +71,7 @@ def read_sound(path: Path, stop: threading.Event | None = None) -> Sound:
                 broken += 1
                 continue
             if packet.pts is not None and packet.duration:
-                end = (packet.pts + packet.duration) * packet.time_base
+                end = packet.pts + packet.duration
             for frame in frames:
                 collector.add(frame)
         collector.flush()
@@ -77,7 +79,7 @@ def read_sound(path: Path, stop: threading.Event | None = None) -> Sound:
         samples = np.frombuffer(collector.samples, np.int16)
         start = collector.start or Fraction(0)
         if end is not None and "mp4" in container.format.name:
-            samples = _without_padding(samples, round((end - start) * SAMPLE_RATE))
+            samples = _without_padding(samples, round((end * stream.time_base - start) * SAMPLE_RATE))
     return Sound(samples, start, broken, missing)
 
 
@@ -97,25 +99,30 @@ def write_wav(path: Path, samples: np.ndarray) -> None:
 
 
 class _Collector:
-    """Frames -> 16 kHz mono bytes, with holes in time filled."""
+    """Frames of a stream -> 16 kHz mono bytes, with holes in time filled.
 
-    def __init__(self) -> None:
+    Args:
+        tick: seconds of the frames' clock.
+    """
+
+    def __init__(self, tick: Fraction) -> None:
         self.samples = bytearray()  # grows in place: no second copy of a long sound
         self.start: Fraction | None = None
+        self._tick, self._seconds = tick, float(tick)  # fractions take too long to be used for every frame
         self._resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE)
-        self._expected: Fraction | None = None  # seconds: where the next frame should begin
+        self._expected: float | None = None  # ticks: where the next frame should begin
 
     def add(self, frame: av.AudioFrame) -> None:
-        if frame.pts is not None and frame.time_base:
-            time = frame.pts * frame.time_base
+        pts = frame.pts
+        if pts is not None:
             if self.start is None:
-                self.start = time
-            elif self._expected is not None and time - self._expected > _GAP:
+                self.start = pts * self._tick
+            elif self._expected is not None and (pts - self._expected) * self._seconds > _GAP:
                 self.flush()
                 self._resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE)
-                missing = round((time - self.start) * SAMPLE_RATE) - len(self.samples) // 2
+                missing = round((pts * self._tick - self.start) * SAMPLE_RATE) - len(self.samples) // 2
                 self.samples.extend(bytes(2 * max(0, missing)))
-            self._expected = time + Fraction(frame.samples, frame.sample_rate)
+            self._expected = pts + frame.samples / (frame.sample_rate * self._seconds)
         self._take(self._resampler.resample(frame))
 
     def flush(self) -> None:
@@ -124,7 +131,7 @@ class _Collector:
 
     def _take(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
-            self.samples.extend(memoryview(frame.to_ndarray()).cast("B"))
+            self.samples.extend(memoryview(frame.planes[0])[: 2 * frame.samples])
 
 
 class SoundTrack:
@@ -142,27 +149,28 @@ class SoundTrack:
         self._stream = output.add_stream("aac", rate=SAMPLE_RATE)
         context = self._stream.codec_context
         context.layout, context.bit_rate, context.time_base = "mono", AAC_BITS, Fraction(1, SAMPLE_RATE)
-        context.thread_count = 1
+        context.thread_count, context.options = 1, {"aac_coder": AAC_CODER}
         self._stream.time_base = context.time_base
 
-    def write_until(self, seconds: Fraction) -> None:
-        """Encode all blocks that begin before `seconds`."""
-        while self._position < len(self._samples) and Fraction(self._first + self._position, SAMPLE_RATE) < seconds:
-            self._write_block()
+    def write_until(self, seconds: float) -> None:
+        """Encode all stretches that begin before `seconds`."""
+        while self._position < len(self._samples) and self._first + self._position < seconds * SAMPLE_RATE:
+            self._write_stretch()
 
     def finish(self) -> None:
         """Encode the rest."""
         while self._position < len(self._samples):
-            self._write_block()
+            self._write_stretch()
         if len(self._samples):
             self._mux(self._stream.encode(None))
 
-    def _write_block(self) -> None:
-        block = self._samples[self._position : self._position + _BLOCK].astype(np.float32)[None] / np.float32(32768)
-        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
+    def _write_stretch(self) -> None:
+        samples = self._samples[self._position : self._position + _BLOCKS * _BLOCK]
+        stretch = samples.astype(np.float32)[None] / np.float32(32768)
+        frame = av.AudioFrame.from_ndarray(stretch, format="fltp", layout="mono")
         frame.sample_rate, frame.time_base = SAMPLE_RATE, Fraction(1, SAMPLE_RATE)
         frame.pts = self._first + self._position
-        self._position += block.shape[1]
+        self._position += len(samples)
         self._mux(self._stream.encode(frame))
 
     def _mux(self, packets: list[av.Packet]) -> None:

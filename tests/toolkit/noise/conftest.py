@@ -23,6 +23,12 @@ def _run(*arguments: str) -> None:
     subprocess.run([ffmpeg_path(), "-v", "error", "-nostdin", "-y", *arguments], check=True)
 
 
+@pytest.fixture(autouse=True)
+def one_worker(monkeypatch) -> None:
+    """Runs that do not say how many workers they want are made in this process: no time for starting others."""
+    monkeypatch.setattr("toolkit.noise.run.default_workers", lambda: 1)
+
+
 @pytest.fixture(scope="session")
 def make_video() -> MakeVideo:
     """``make_video(path, size, seconds, rate, sound, coding)``: test pictures and a sweep; H.264, stereo AAC."""

@@ -115,6 +115,28 @@ def test_full_range_is_shown_alike(tmp_path, make_video, read_clip):
     assert abs(difference.mean()) < 1.5 and np.abs(difference).mean() < 6
 
 
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_encoders_are_done_with_a_frame_that_is_written_over(codec, tmp_path, make_video, monkeypatch):
+    source = make_video(tmp_path / "clip.mp4", "101x75", 1.0, coding=MPEG4)
+    write_clip(source, tmp_path / "again.mp4", read_sound(source), 2, codec)
+    blurred = pictures.PictureTrack._blurred
+    anew = lambda self, frame: (self._canvases.clear(), blurred(self, frame))[1]  # noqa: E731
+    monkeypatch.setattr(pictures.PictureTrack, "_blurred", anew)
+    write_clip(source, tmp_path / "anew.mp4", read_sound(source), 2, codec)
+    assert (tmp_path / "again.mp4").read_bytes() == (tmp_path / "anew.mp4").read_bytes()
+
+
+def test_the_sound_is_close_to_what_was_mixed(tmp_path, make_video):
+    source = make_video(tmp_path / "clip.mp4", "64x48", 4.0)
+    rng = np.random.default_rng(7)
+    noise = np.convolve(rng.normal(size=64000), np.ones(5) / 5, "same") * 1500
+    mixed = (read_sound(source).samples * 0.8 + noise).astype(np.int16)
+    write_clip(source, tmp_path / "out.mp4", Sound(mixed, Fraction(0)), 1, "mpeg4")
+    error = read_sound(tmp_path / "out.mp4").samples.astype(float) - mixed
+    assert len(error) == 64000
+    assert 10 * np.log10(np.square(mixed.astype(float)).mean() / np.square(error).mean()) > 30  # dB
+
+
 def test_sound_samples_are_written_where_they_belong(tmp_path, make_video, read_clip, delay):
     source = make_video(tmp_path / "clip.mp4", seconds=1.3)
     noise = np.convolve(np.random.default_rng(0).normal(size=20000), np.ones(9) / 9, "same")

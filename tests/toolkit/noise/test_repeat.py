@@ -1,5 +1,8 @@
 """Manifests that are to be repeated: the right kind, with possible values, or an error that names file and line."""
 
+import hashlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,8 +16,8 @@ from toolkit.utils.errors import UserError
 from toolkit.utils.read_files import write_csv
 
 ROW = ClipRecord(
-    "a", "5", '[["n.wav", 0, 9]]', "2", "a.mp4", "0.5", "5.0000", "1.0", "1", "9", "3", "mpeg4/mpeg4", "0", "5", "2",
-    "00", "v", ""
+    "a", "5", '[["n.wav", 0, 9]]', "2", "a.mp4", "00ff", "0.5", "5.0000", "1.0", "1", "9", "3", "mpeg4/mpeg4", "0", "5",
+    "2", "00", "v", ""
 )  # fmt: skip
 
 
@@ -27,8 +30,9 @@ def _write(path, *changes, columns=COLUMNS):
 def test_good_rows_are_read(tmp_path):
     path = _write(tmp_path / "m.csv", {}, {"video_name": "b", "audio_noises": "[]", "audio_snr": "", "noise_gain": ""})
     assert read_repeat(path, pictures=True)["a"] == ROW
-    old = _write(tmp_path / "old.csv", {}, columns=COLUMNS[:-1])  # from before there were notes
-    assert read_repeat(old, pictures=True)["a"] == ROW
+    fewer = [column for column in COLUMNS if column not in ("note", "source_digest")]
+    old = _write(tmp_path / "old.csv", {}, columns=fewer)  # from before there were notes and digests
+    assert read_repeat(old, pictures=True)["a"] == replace(ROW, source_digest="")
 
 
 @pytest.mark.parametrize(
@@ -82,3 +86,20 @@ def test_an_audio_set_is_repeated_and_does_not_fit_videos(noise_root, tmp_path):
     (tmp_path / "elsewhere" / "audio" / "b.wav").unlink()
     with pytest.raises(UserError, match="AUDIO_ROOT .* lacks 1 of the 3 clips of .*, the first: b"):
         add_noise(tmp_path / "elsewhere" / "audio", (), noise_root=noise_root, from_manifest=manifest)
+
+
+def test_another_source_of_the_same_sound_is_noticed(noise_root, tmp_path, make_video):
+    clip = make_video(tmp_path / "video" / "clip.mp4", seconds=0.4)
+    settings = Settings(0, (5,), (1,), "mpeg4")
+    corrupt_videos(tmp_path / "video", tmp_path / "first", settings, noise_root=noise_root, progress=False)
+    manifest = tmp_path / "first" / "noise-info.csv"
+    digest = hashlib.blake2b(clip.read_bytes(), digest_size=16).hexdigest()
+    assert read_repeat(manifest, pictures=True)["clip"].source_digest == digest
+    make_video(clip, "96x64", seconds=0.4)  # the same sound with other pictures
+    options = {"noise_root": noise_root, "from_manifest": manifest, "progress": False}
+    report = corrupt_videos(tmp_path / "video", tmp_path / "again", settings, **options)
+    digest = hashlib.blake2b(clip.read_bytes(), digest_size=16).hexdigest()
+    text = f"{clip} is another file than the one of the manifest: its source_digest is {digest}"
+    assert report.failures == [("clip", text)] and report.done == 0
+    manifest.write_text(manifest.read_text().replace("source_digest", "unknown"))  # of an older version
+    assert corrupt_videos(tmp_path / "video", tmp_path / "again", settings, **options).done == 1

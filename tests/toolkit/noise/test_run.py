@@ -55,6 +55,7 @@ def test_manifest_says_what_was_done(videos, tmp_path, noise_root):
     rows = read_manifest(tmp_path / "out" / "noise-info.csv")
     assert list(rows) == sorted(NAMES)
     pool = open_pool(noise_root, tmp_path / "unused")
+    assert {row.versions.rpartition("; ")[2] for row in rows.values()} == {"aac 64 kb/s, coder fast"}
     for name, row in rows.items():
         draw = Draw(0, name, pool.digest)
         clean = read_sound(videos / f"{name}.mp4").samples
