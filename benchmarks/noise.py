@@ -6,10 +6,10 @@ The original's way, 8 processes, a clip each: ffmpeg splits the sound into a wav
 list of numbers, and mixed in; OpenCV opens the video twice (the first frame for the size, then all), blurs in BGR and
 encodes an MPEG-4 avi with its own threads; ffmpeg copies that into the mp4 and encodes the sound.
 Clips: 640 x 480, 4 s, 25 frames a second, H.264 with stereo AAC. Blur rates as our run draws them, the same for both
-ways. The longer the noise files, the slower is the original's way and the better do we look, so three lengths
-are measured; 510 s is the mean of MUSAN's speech as far as we could find out; see docs/noise.md. The start of our
-workers is in the figures: the fewer clips, the heavier it weighs (--short: 16 clips, one round). Processor seconds depend less on what else the machine does
-than wall-clock seconds.
+ways. The longer the noise files, the slower is the original's way and the better do we look, so three lengths are
+measured; 510 s is the mean of MUSAN's speech as far as we could find out; see docs/noise.md. The start of our workers
+is in the figures: the fewer clips, the heavier it weighs (--short: 16 clips, one round). Processor seconds depend less
+on what else the machine does than wall-clock seconds.
 """
 
 from __future__ import annotations
