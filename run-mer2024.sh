@@ -293,34 +293,39 @@ step_demo() {
     [ $# -eq 0 ] || { mkdir -p "$1" && out=$(cd "$1" && pwd); }
     local data=(--data_root "$out") training=(--seed 2024 --trials 4 --epochs 50 --resume --save_root "$out/saved")
     say() { printf '\n[%s] %s\n' "$1" "$2"; }
-    say 1/10 "preprocess: raw clips -> video/, label-6way.npz, 16 kHz audio"
+    say 1/12 "preprocess: raw clips -> video/, label-6way.npz, 16 kHz audio"
     step_preprocess --raw_root "$home/demo/mer2024-dataset" "${data[@]}"
-    say 2/10 "faces: MTCNN, aligned to 112x112"
+    say 2/12 "faces: MTCNN, aligned to 112x112"
     step_faces "${data[@]}" --num_workers 2 --preview 12
-    say 3/10 "audio features: eGeMAPS and Whisper tiny.en"
+    say 3/12 "audio features: eGeMAPS and Whisper tiny.en"
     step_audio eGeMAPS whisper-tiny.en "${data[@]}"
-    say 4/10 "visual features: mini-Xception"
+    say 4/12 "visual features: mini-Xception"
     step_visual mini-xception "${data[@]}"
-    say 5/10 "transcripts: Whisper tiny.en"
+    say 5/12 "transcripts: Whisper tiny.en"
     step_asr "${data[@]}" --column english
-    say 6/10 "text features: MiniLM"
+    say 6/12 "text features: MiniLM"
     step_text all-MiniLM-L6-v2 --language english "${data[@]}"
-    say 7/10 "unimodal training: 4 features, 5 folds, 4 draws each"
+    say 7/12 "unimodal training: 4 features, 5 folds, 4 draws each"
     step_unimodal eGeMAPS_UTT whisper-tiny.en-UTT all-MiniLM-L6-v2-langeng-UTT mini-xception-UTT "${data[@]}" "${training[@]}"
-    say 8/10 "trimodal training: Whisper + MiniLM + mini-Xception, 5 folds, 4 draws"
-    step_fusion whisper-tiny.en-UTT all-MiniLM-L6-v2-langeng-UTT mini-xception-UTT "${data[@]}" "${training[@]}"
-    say 9/10 "noise: corrupted videos; sounds at 5 dB (other demo voices as noise), their eGeMAPS, trained clean, tested noisy"
+    say 8/12 "trimodal training: Whisper + MiniLM + mini-Xception, 5 folds, 4 draws"
+    step_fusion whisper-tiny.en-UTT all-MiniLM-L6-v2-langeng-UTT mini-xception-UTT "${data[@]}" "${training[@]}" --savemodel
+    say 9/12 "noise: corrupted videos; sounds at 5 dB (other demo voices as noise), their eGeMAPS, trained clean, tested noisy"
     local voices=$out/mer2024-dataset-process/audio
     step_noise "${data[@]}" --noise_root "$voices" --save_root "$out/video-noise" --seed 2024
     clips "${here}main-noise.py" add_noise_multiprocess "$voices" --choice_snrs 5 --noise_root "$voices" --seed 2024
     clips "${here}feature_extraction/audio/handcrafted_feature_extractor.py" --dataset MER2024 --feature_set eGeMAPS \
         --noise_case snr5 --gpu -1 "${data[@]}"
     step_unimodal eGeMAPS_UTT "${data[@]}" "${training[@]}" --test_snr noisesnr5
-    say 10/10 "open vocabulary: the example in ov_store/, with its saved replies"
+    say 10/12 "open vocabulary: the example in ov_store/, with its saved replies"
     step_ov
+    say 11/12 "check: is everything there and in order?"
+    step_check "${data[@]}" --quick --html "$out/check.html"
     printf '\nResults (synthetic clips: they show that the pipeline works, nothing about science)\n\n'
     py -m toolkit.train.summary --save_root "$out/saved" --output "$out"
     py -m toolkit.report "$out/saved-unimodal" "$out/saved-trimodal" --output "$out/report.html" --title "MER2024 demo"
+    say 12/12 "predict: a clip that was in no training set, from the video file alone"
+    step_predict --model "$out/saved-trimodal" --explain --output "$out/predictions" \
+        --video "$home/demo/mer2024-dataset/video-unlabeled-with-test2noise/sample_00000002.mp4"
     printf '\ndone in %d s; everything is below %s\n' "$((SECONDS - started))" "$out"
 }
 

@@ -1,14 +1,15 @@
-"""The face step: frames per second with one worker, with two, and as a plain loop; memory of a long clip.
+"""The face step: frames per second in one process, with two workers, and as a plain loop; memory of a long clip.
 
-  python benchmarks/faces.py [--clips 24] [--rounds 3]
+  python benchmarks/faces.py --short               # under a minute on an idle machine
+  python benchmarks/faces.py [--clips 60] [--rounds 3] [--every_frame]
   python benchmarks/faces.py --memory [--minutes 1 10]
 
-All ways use MTCNN on the demo's clips, in turn, several rounds; the ratios are of wall-clock seconds. The plain loop
-does what the original does around its detector: one clip after the other in one process, every frame looked at, the
-aligned faces written as bmp files, read again, packed into the npy, the bmp files deleted; OpenCV may use all cores.
-Starting the worker processes counts as time of ours. Ours is measured twice: as it is by default (detection on every
-third frame, landmarks between interpolated), and with detection on every frame. Where other programs run on the
-machine, look at the fastest rounds and at the processor seconds.
+All ways use MTCNN on the demo's clips, in turn, several rounds. "One process" is ours without workers, with OpenCV's
+default threads and with one. Starting the worker processes counts as time of two workers. The plain loop does what the
+original does around its detector: one clip after the other in one process, every frame looked at, the aligned faces
+written as bmp files, read again, packed into the npy, the bmp files deleted; it is slow and gets an eighth of the
+clips. Ours looks at every third frame and interpolates the landmarks between; with --every_frame it is measured on
+every frame as well. Where other programs run on the machine, look at the fastest rounds and at the processor seconds.
 
 --memory writes a long clip by repeating a demo clip and prints the peak memory of the process that does it.
 """
@@ -16,6 +17,7 @@ machine, look at the fastest rounds and at the processor seconds.
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import shutil
 import statistics
@@ -33,11 +35,13 @@ import numpy as np
 from feature_extraction.contract import Sample
 from feature_extraction.visual.face_alignment import align_face
 from feature_extraction.visual.face_frames import VideoFrames
-from feature_extraction.visual.faces import MtcnnBackend, extract_faces
+from feature_extraction.visual.faces import MtcnnBackend, extract_faces, find_and_write
 from feature_extraction.visual.video_faces import FaceOptions, find_faces
 from toolkit.globals import PATH_TO_REPOSITORY
 
+Way = Callable[[list[Sample], Path], None]
 DEMO = PATH_TO_REPOSITORY / "demo" / "mer2024-dataset"
+PLAIN = "plain loop"
 CHILD = """
 import resource, sys
 from pathlib import Path
@@ -65,15 +69,25 @@ def plain_loop(samples: list[Sample], folder: Path) -> None:
         shutil.rmtree(pictures)
 
 
-def ours(samples: list[Sample], folder: Path, workers: int, detect_every: int) -> None:
-    """The face step as the script runs it."""
+def one_process(samples: list[Sample], folder: Path, threads: int, detect_every: int) -> None:
+    """Ours, clip after clip in this process; `threads` of OpenCV, -1: its default."""
+    cv2.setNumThreads(threads)
+    try:
+        for sample in samples:
+            find_and_write(FaceOptions(detect_every=detect_every), folder, False, sample)
+    finally:
+        cv2.setNumThreads(-1)
+
+
+def workers(samples: list[Sample], folder: Path, number: int, detect_every: int) -> None:
+    """Ours as the script runs it."""
     backend = MtcnnBackend(FaceOptions(detect_every=detect_every))
-    report = extract_faces(samples, folder, backend, num_workers=workers, progress=False)
+    report = extract_faces(samples, folder, backend, num_workers=number, progress=False)
     if report.failures:
         raise RuntimeError(f"clips failed: {report.failures}")
 
 
-def seconds_of(work: Callable[[list[Sample], Path], None], samples: list[Sample]) -> tuple[float, float]:
+def seconds_of(work: Way, samples: list[Sample]) -> tuple[float, float]:
     """Wall-clock and processor seconds of `work` (its child processes included) with an empty output folder."""
     with tempfile.TemporaryDirectory() as folder:
         started, processor = time.perf_counter(), processor_seconds()
@@ -87,36 +101,47 @@ def processor_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def benchmark_speed(count: int, rounds: int) -> None:
-    """Print frames per second of every way, and the ratios."""
+def ways(detect_every: int) -> dict[str, Way]:
+    """One process with two counts of threads, and two workers."""
+    label = ", every frame" if detect_every == 1 else ""
+    return {
+        f"one process, OpenCV's threads{label}": lambda samples, folder: one_process(samples, folder, -1, detect_every),
+        f"one process, one thread{label}": lambda samples, folder: one_process(samples, folder, 1, detect_every),
+        f"two workers{label}": lambda samples, folder: workers(samples, folder, 2, detect_every),
+    }
+
+
+def benchmark_speed(count: int, rounds: int, every_frame: bool) -> None:
+    """Print frames per second of every way, and how often two workers do the work of the others."""
     videos = sorted(DEMO.rglob("*.mp4"))
     samples = [Sample(f"clip_{number:03d}", videos[number % len(videos)]) for number in range(count)]
-    frames = sum(1 for sample in samples for _ in VideoFrames(sample.path))
-    ways = {
-        "plain loop, one clip at a time": plain_loop,
-        "ours, 1 worker": lambda samples, folder: ours(samples, folder, 1, 3),
-        "ours, 2 workers": lambda samples, folder: ours(samples, folder, 2, 3),
-        "ours, 1 worker, every frame detected": lambda samples, folder: ours(samples, folder, 1, 1),
-        "ours, 2 workers, every frame detected": lambda samples, folder: ours(samples, folder, 2, 1),
-    }
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    part = samples[: max(1, count // 8)]
+    frames = {len(some): sum(1 for sample in some for _ in VideoFrames(sample.path)) for some in (part, samples)}
+    sets = [ways(3), ways(1)] if every_frame else [ways(3)]
+    measured = {PLAIN: plain_loop} | {name: work for some in sets for name, work in some.items()}
+    groups = [([PLAIN, *list(some)[:-1]], list(some)[-1]) for some in sets]  # two workers against the others
+    print(f"{count} clips, {frames[count]} frames (plain loop: {frames[len(part)]}), {rounds} rounds; load {load()}")
+    rates: dict[str, list[float]] = {name: [] for name in measured}
+    processor: dict[str, list[float]] = {name: [] for name in measured}
     for _ in range(rounds):
-        for name, work in ways.items():
-            taken[name].append(seconds_of(work, samples))
-    print(f"{count} clips, {frames} frames, {rounds} rounds: median, fastest round, processor seconds (median)")
-    for name, times in taken.items():
-        wall, processor = zip(*times, strict=True)
-        rate = frames / statistics.median(wall)
-        print(
-            f"  {name:38} {rate:6.1f} frames/s {statistics.median(wall):6.1f} s {min(wall):6.1f} s "
-            f"{statistics.median(processor):6.1f} s"
-        )
-    for label, of in (("median", statistics.median), ("fastest", min)):
-        plain, one, two, one_every, two_every = (of([wall for wall, _ in times]) for times in taken.values())
-        print(f"{label}: 2 workers against 1: {one / two:.2f} times; every frame detected {one_every / two_every:.2f}")
-        print(
-            f"{label}: 2 workers against the plain loop: {plain / two:.2f} times; every frame {plain / two_every:.2f}"
-        )
+        for name, work in measured.items():
+            some = part if work is plain_loop else samples
+            wall, busy = seconds_of(work, some)
+            rates[name].append(frames[len(some)] / wall)
+            processor[name].append(1000 * busy / frames[len(some)])
+    print(f"{'':40} median, fastest frames/s; processor ms per frame; load now {load()}")
+    for name in measured:
+        cost = statistics.median(processor[name])
+        print(f"  {name:38} {statistics.median(rates[name]):6.1f} {max(rates[name]):8.1f} {cost:10.1f}")
+    for others, two in groups:
+        for other in others:
+            median, best = (of(rates[two]) / of(rates[other]) for of in (statistics.median, max))
+            print(f"{two} against {other}: {median:.2f} times (median), {best:.2f} (fastest rounds)")
+
+
+def load() -> str:
+    """Programs that want to run, by the system's own mean over a minute."""
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 
 
 def write_long_clip(path: Path, minutes: float) -> None:
@@ -149,15 +174,19 @@ def benchmark_memory(minutes: list[float]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=24, help="how many (default 24)")
+    parser.add_argument("--clips", type=int, default=60, help="how many (default 60)")
     parser.add_argument("--rounds", type=int, default=3, help="of every way (default 3)")
+    parser.add_argument("--every_frame", action="store_true", help="measure detection on every frame, too")
+    parser.add_argument("--short", action="store_true", help="24 clips, 2 rounds")
     parser.add_argument("--memory", action="store_true", help="peak memory instead of speed")
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 10], help="of the long clips (default 1 10)")
     args = parser.parse_args()
     if args.memory:
         benchmark_memory(args.minutes)
+    elif args.short:
+        benchmark_speed(24, 2, args.every_frame)
     else:
-        benchmark_speed(args.clips, args.rounds)
+        benchmark_speed(args.clips, args.rounds, args.every_frame)
 
 
 if __name__ == "__main__":

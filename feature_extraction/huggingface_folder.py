@@ -150,7 +150,11 @@ def load_model(
                 **options,
             )
         except Exception as error:  # damaged weights end in errors of many kinds
-            raise UserError(f"{folder}: cannot be loaded ({' '.join(str(error).split())})") from error
+            from feature_extraction.torch_checkpoint import code_fault, plain_reason
+
+            if fault := code_fault(error):
+                raise UserError(f"{folder}: one of its weight files {fault}") from error
+            raise UserError(f"{folder}: cannot be loaded ({plain_reason(error)})") from error
     missing = sorted(key for key in info["missing_keys"] if not any(part in key for part in UNREAD_WEIGHTS))
     if missing:
         raise UserError(

@@ -42,7 +42,7 @@ def check_models(stems: Sequence[str], gpu: int = -1, tools: Path = PATH_TO_PRET
     Raises:
         UserError: a name is neither in the registry nor a folder below tools/transformers/.
     """
-    rows = [_row(stem, tools) for stem in stems] or [row for row in FEATURES if row.script and row.present(tools)]
+    rows = [registry_row(stem, tools) for stem in stems] or [row for row in FEATURES if row.script and row.present(tools)]
     return [check_model(row, gpu) for row in rows]
 
 
@@ -94,7 +94,7 @@ def print_checks(checks: Sequence[Check]) -> int:
     return 0 if all(check.ok for check in checks) else 1
 
 
-def _row(stem: str, tools: Path) -> FeatureRow:
+def registry_row(stem: str, tools: Path) -> FeatureRow:
     for row in FEATURES:
         if row.stem == stem:
             if not row.script:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +16,17 @@ from toolkit.utils.errors import UserError
 
 Network = TypeVar("Network", bound=nn.Module)
 MAX_NAMED = 3  # keys named in a message
+_LONGEST = 300  # characters of torch's own words in a message
+_CODE = re.compile(
+    r"\bGLOBAL ([\w.]+)"
+)  # torch: "Unsupported global: GLOBAL x.Y", "unsupported GLOBAL x.y whose module"
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_ADVICE = re.compile(  # torch's, how to run the code in a file all the same; and what every such message begins with
+    r"Weights only load failed\.|In PyTorch 2\.6, we changed.*?trusted source\."
+    r"|This file can still be loaded.*?error message\."
+    r"|Please (use|file an issue).*?(?=WeightsUnpickler error:|Check the documentation|$)|Check the documentation.*"
+    r"|WeightsUnpickler error:"
+)
 
 
 def read_checkpoint(path: Path, allowed: Sequence[Any] = ()) -> dict[str, Any]:
@@ -25,14 +38,43 @@ def read_checkpoint(path: Path, allowed: Sequence[Any] = ()) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path} does not exist")
     try:
-        with torch.serialization.safe_globals(list(allowed)):
+        with torch.serialization.safe_globals(list(allowed)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a program in place of weights: it is refused right here
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:300]
+        if fault := code_fault(error):
+            raise UserError(f"{path}: {fault}") from error
+        reason = f"{path.stat().st_size} bytes; {plain_reason(error)[:_LONGEST]}".removesuffix("; ")
         raise UserError(f"{path}: not a readable torch checkpoint of weights ({reason}); download it again") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds a {type(content).__name__}, not a dict of weights")
     return content
+
+
+def code_fault(error: BaseException) -> str:
+    """What to say of a file that torch refused because it holds more than plain values; "" for another error.
+
+    Args:
+        error: torch's, or one that was raised while it was handled.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if found := _CODE.search(str(seen)):
+            return (
+                f"holds {found[1]}, which could run code; not opened: a file of plain weights (a state dict) is needed"
+            )
+        if "TorchScript archive" in str(seen):
+            return (
+                "is a TorchScript program, which is code; not opened: a file of plain weights (a state dict) is needed"
+            )
+        seen = seen.__cause__ or seen.__context__
+    return ""
+
+
+def plain_reason(error: BaseException) -> str:
+    """An error's text on one line, without torch's colours and its advice to run what a file holds."""
+    text = " ".join(_COLOURS.sub("", str(error)).split())
+    return " ".join(_ADVICE.sub("", text).split())
 
 
 def load_weights(network: Network, weights: Mapping[str, Any], path: Path) -> Network:

@@ -18,7 +18,9 @@ from toolkit.globals import (
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DRIVER = REPOSITORY / "run-mer2024.sh"
-STEPS = "setup demo test models preprocess faces audio visual asr text unimodal fusion noise ov predict check submission".split()
+STEPS = (
+    "setup demo test models preprocess faces audio visual asr text unimodal fusion noise ov predict check submission"
+).split()
 
 
 def _driver(*arguments, cwd=REPOSITORY):

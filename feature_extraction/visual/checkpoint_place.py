@@ -34,15 +34,15 @@ class CheckpointPlace:
         if checkpoint is not None:
             path = Path(checkpoint).expanduser().resolve()
             if not path.is_file():
-                raise UserError(f"{path} does not exist; the original: {self.origin}")
+                fault = f"is a folder; {self.flag} takes the file" if path.is_dir() else "does not exist"
+                raise UserError(f"{path} {fault}; the original: {self.origin}")
             return path
         folder = (tools or PATH_TO_PRETRAINED_MODELS) / self.folder
         found = sorted(path for path in folder.glob(self.pattern) if path.is_file())
         if not found:
-            raise UserError(
-                f"{folder / self.pattern} does not exist; put it there, or name it with {self.flag}. "
-                f"The original: {self.origin}"
-            )
+            name = folder / self.pattern
+            fault = f"{folder} holds no {self.pattern}" if "*" in self.pattern else f"{name} does not exist"
+            raise UserError(f"{fault}; put it there, or name it with {self.flag}. The original: {self.origin}")
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
             raise UserError(f"{folder} holds several checkpoints ({names}); name the right one with {self.flag}")

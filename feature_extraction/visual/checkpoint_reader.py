@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from feature_extraction.torch_checkpoint import load_weights, read_checkpoint
+from toolkit.utils.errors import UserError
 
 Network = TypeVar("Network", bound=nn.Module)
 WRAPPERS = ("state_dict", "model", "module")  # entries that hold the weights, beside epochs and optimizers
@@ -23,17 +24,30 @@ class Inert:
     """Stands for a class that a checkpoint mentions beside its weights: takes the data, has no code."""
 
 
-def load_network(build: Callable[[], Network], path: Path, unused: Sequence[str] = ()) -> Network:
+def load_network(
+    build: Callable[[], Network],
+    path: Path,
+    unused: Sequence[str] = (),
+    check: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Network:
     """The network that `build` makes with the weights of `path`, float32, on the CPU, in eval mode.
 
-    Entries that start with one of `unused` are left out, whatever they are (classifiers, decoders).
+    Args:
+        unused: entries that start with one of these are left out, whatever they are (classifiers, decoders).
+        check: is given all that the file holds, and raises what is wrong with it beside its weights.
 
     Raises:
         UserError: the file cannot be read, or holds another network (names the first mismatching keys).
     """
     with torch.device("meta"):  # weights that are overwritten need not be drawn
         network = build()
-    weights = plain_weights(read_checkpoint(path, _harmless_types()), unused)
+    content = read_checkpoint(path, _harmless_types())
+    if check is not None:
+        check(content)
+    try:
+        weights = plain_weights(content, unused)
+    except RecursionError as error:
+        raise UserError(f"{path}: not a checkpoint of weights: {error}; download it again") from error
     for key, value in network.state_dict().items():
         if key.endswith(COUNTER):
             weights.setdefault(key, torch.zeros(value.shape))
@@ -44,11 +58,18 @@ def plain_weights(content: Mapping[str, Any], unused: Sequence[str] = ()) -> dic
     """The weights in a checkpoint's `content` under the network's own names.
 
     Nested entries are opened, prefixes that stand before all the names that count are taken off.
+
+    Raises:
+        RecursionError: an entry that would be opened holds itself.
     """
+    opened: list[Mapping[str, Any]] = []
     while True:
+        opened.append(content)
         inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
         if inner is None:
             break
+        if any(inner is outer for outer in opened):
+            raise RecursionError("one of its entries holds itself")
         content = inner
     weights = {key: value for key, value in content.items() if isinstance(key, str)}
     while True:

@@ -107,6 +107,8 @@ def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
     """The state dict, read without running anything that is in the file."""
     import torch
 
+    from feature_extraction.torch_checkpoint import code_fault, plain_reason
+
     path = next(folder / name for name in TIMM_WEIGHTS if (folder / name).is_file())
     try:
         if path.suffix == ".safetensors":
@@ -115,4 +117,6 @@ def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files end in errors of many kinds
-        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())[:300]}); download it again") from error
+        if fault := code_fault(error):
+            raise UserError(f"{path}: {fault}") from error
+        raise UserError(f"{path}: cannot be read ({plain_reason(error)[:300]}); download it again") from error

@@ -16,7 +16,13 @@ from collections.abc import Sequence
 from feature_extraction.cli import run_extractor
 from feature_extraction.contract import Extractor
 from feature_extraction.visual.face_script import face_dtype, face_parser
-from feature_extraction.visual.sun_videomae_extractor import PLACES, SIZES, SunVideoMAEExtractor, folder_stem
+from feature_extraction.visual.sun_videomae_extractor import (
+    PLACES,
+    SIZES,
+    SunVideoMAEExtractor,
+    folder_stem,
+    require_folder,
+)
 from toolkit.utils.errors import run_main
 
 
@@ -34,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def build() -> Extractor:
         checkpoint = PLACES[args.model].find(args.finetune)  # before the slow imports
         folder_stem(checkpoint)
+        require_folder(args.model, checkpoint)
         from toolkit.utils.device import resolve_device
 
         device = resolve_device(args.gpu, args.strict_gpu)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +14,23 @@ from toolkit.preprocess.media import VIDEO_SUFFIXES, video_files
 from toolkit.utils.errors import UserError
 from toolkit.utils.read_files import read_csv
 
+ABSENT = "stands in"  # what the reason of a name begins with that a list has and no clip
+OTHER_VIDEOS = (".webm", ".m4v", ".wmv", ".flv", ".mpg", ".mpeg", ".ts", ".3gp")  # that are not read: no model saw them
 CLIP_TYPES = ("videoOne", "faceDir")  # the original's words: a video per clip, a folder of images per clip
 
 
-def clip_samples(folder: Path, clip_type: str) -> list[Sample]:
-    """One sample per clip of `folder`, in name order.
+def clip_samples(folder: Path, clip_type: str, given: bool = False) -> list[Sample]:
+    """One sample per clip of `folder`, in name order; `given`: the user named the folder itself (``--input_root``).
 
     Raises:
         UserError: no such folder, no clip of this type in it, or two videos of one name.
     """
-    return video_samples(folder) if clip_type == "videoOne" else image_folder_samples(folder)
+    return video_samples(folder, given) if clip_type == "videoOne" else image_folder_samples(folder, given)
 
 
-def video_samples(folder: Path) -> list[Sample]:
+def video_samples(folder: Path, given: bool = False) -> list[Sample]:
     """One sample per video file in `folder`; raises like `clip_samples`."""
-    _require(folder)
+    _require(folder, given)
     samples = [Sample(path.stem, path) for path in video_files(folder) if path.is_file()]
     if not samples:
         hint = "; for folders of images give --type faceDir" if _image_folders(folder) else ""
@@ -35,9 +38,17 @@ def video_samples(folder: Path) -> list[Sample]:
     return samples
 
 
-def image_folder_samples(folder: Path) -> list[Sample]:
+def passed_over(folder: Path) -> list[str]:
+    """Names in `folder` that look like videos and are none of its clips, in name order: other formats, broken links."""
+    with os.scandir(folder) as entries:
+        found = [(entry.name, entry.is_file()) for entry in entries if not entry.name.startswith(".")]
+    kinds = [(name, Path(name).suffix.lower(), is_file) for name, is_file in sorted(found)]
+    return [name for name, kind, file in kinds if kind in OTHER_VIDEOS or (kind in VIDEO_SUFFIXES and not file)]
+
+
+def image_folder_samples(folder: Path, given: bool = False) -> list[Sample]:
     """One sample per folder in `folder` that is not hidden; raises like `clip_samples`."""
-    _require(folder)
+    _require(folder, given)
     samples = [Sample(path.name, path) for path in _image_folders(folder)]
     if not samples:
         own = len(image_files(folder))
@@ -67,14 +78,15 @@ def only_named(samples: list[Sample], path: Path) -> tuple[list[Sample], list[st
 
 def _names(path: Path) -> set[str]:
     if not path.is_file():
-        raise UserError(f"{path} does not exist; --name_npy takes a list of clip names (.npy, .csv or .txt)")
+        fault = "is a folder" if path.is_dir() else "does not exist"
+        raise UserError(f"{path} {fault}; --name_npy takes a list of clip names (.npy, .csv or .txt)")
     if path.suffix.lower() == ".csv":
         return {row["name"] for row in read_csv(path, required=("name",))}
     if path.suffix.lower() != ".npy":
-        return {line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()}
+        return _lines(path)
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             f"{path}: not an array of names ({' '.join(str(error).split())}); "
             "an object array is not opened, because it can run code: np.save(path, np.array(names, dtype=str)) is read"
@@ -89,8 +101,24 @@ def _image_folders(folder: Path) -> list[Path]:
         return [folder / name for name in sorted(entry.name for entry in entries if entry.is_dir()) if name[0] != "."]
 
 
-def _require(folder: Path) -> None:
-    if not folder.is_dir():
-        raise UserError(
-            f"{folder} does not exist; make it with `./run-mer2024.sh preprocess`, or point --data_root there"
-        )
+def _lines(path: Path) -> set[str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 (byte {error.start}); save it again as UTF-8") from error
+    if "\0" in text:
+        raise UserError(f"{path}: holds NUL characters, is it UTF-16? Save it again as UTF-8")
+    return {line.strip() for line in text.splitlines() if line.strip()}
+
+
+def _require(folder: Path, given: bool) -> None:
+    if folder.is_dir():
+        return
+    if folder.exists():
+        raise UserError(f"{folder} is a file; the folder that holds the clips is needed")
+    if given:
+        raise UserError(f"{folder} does not exist; --input_root takes the folder that holds the clips")
+    raise UserError(
+        f"{folder} does not exist; make it with `./run-mer2024.sh preprocess`, point --data_root there, or name the "
+        "folder of the clips with --input_root"
+    )

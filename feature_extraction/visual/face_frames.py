@@ -21,6 +21,9 @@ from feature_extraction.contract import SampleError
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _IDENTITY = (1, 0, 0, 0, 1, 0, 0, 0, 1)
 _DEFAULT_RATE = 25.0  # frames per second of a video that does not say
+_LENGTH = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")  # 00:00:02.520000000
+CUT_OFF = "the video is cut off or damaged: some of its frames are missing"
+DAMAGED = "the video is cut off or damaged: some of its frames may be wrong or missing"
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class VideoFrames:
         self.path = path
         self.complaints: list[str] = []
         self._packets = 0
+        self._corrupt = False  # the container's or the decoder's mark on a packet or frame
 
     def __iter__(self) -> Iterator[Frame]:
         import av
@@ -60,20 +64,26 @@ class VideoFrames:
             stream = self._stream(container)
             step = 1 / float(stream.average_rate or _DEFAULT_RATE)
             start = (container.start_time or 0) / av.time_base
+            end = 0.0  # of what is shown, by the file's clock
             for decoded in self._decoded(container, stream):
                 time = decoded.time - start if decoded.time is not None else last + step
                 last = time if time > last else last + step  # broken times: just after the one before
-                picture = convert.reformat(decoded, format="bgr24").to_ndarray()
+                length = float((decoded.duration or 0) * (decoded.time_base or 0))
+                end = max(end, last + start + max(length, step))
+                picture = convert.reformat(decoded, format="bgr24", threads=1).to_ndarray()
                 yield Frame(upright(picture, _display_matrix(decoded)), max(last, 0.0))
                 frames += 1
-            expected = stream.frames
+            expected, promised = stream.frames, _promised_end(container, stream)
         if frames == 0:
             raise SampleError(
                 f"{self.path}: not a single frame could be read; the video is empty or damaged, replace it"
             )
         # avi counts the slots of its clock, empty ones too; mp4 and mov count coded frames, shown or not
-        if self.path.suffix.lower() in (".mp4", ".mov") and self._packets < expected and not self.complaints:
-            self.complaints.append("the video is cut off or damaged: some of its frames are missing")
+        counted = self.path.suffix.lower() in (".mp4", ".mov") and self._packets < expected
+        if not self.complaints and (counted or end + 2 * step < promised):
+            self.complaints.append(CUT_OFF)
+        if not self.complaints and self._corrupt:
+            self.complaints.append(DAMAGED)
 
     def _container(self):  # -> av.container.InputContainer; av is imported by the work only
         import av
@@ -102,11 +112,13 @@ class VideoFrames:
         try:
             for packet in container.demux(stream):
                 self._packets += packet.size > 0
+                self._corrupt |= packet.size > 0 and packet.is_corrupt
                 try:
                     frames = packet.decode()
                 except av.error.FFmpegError:
                     self._complain("some frames could not be decoded: the video is damaged")
                     continue
+                self._corrupt |= any(frame.is_corrupt for frame in frames)
                 yield from frames
         except av.error.FFmpegError as error:  # the file ends amid a packet, a disk that fails
             self._complain(f"the video could not be read to its end ({error.strerror})")
@@ -178,6 +190,22 @@ def upright(picture: np.ndarray, matrix: Sequence[int]) -> np.ndarray:
     if abs(b) > abs(a):  # a quarter turn: x and y change places
         picture, a, d = picture.transpose(1, 0, 2), c, b
     return np.ascontiguousarray(picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+
+def _promised_end(container, stream) -> float:
+    """Seconds at which the pictures end by what a Matroska file (mkv) says at its beginning; 0 when it does not say.
+
+    It is the length of this stream where the writing program noted it (ffmpeg does), else that of a file which has no
+    other stream.
+    """
+    import av
+
+    if "matroska" not in container.format.name:
+        return 0.0
+    for key, value in stream.metadata.items():
+        if match := _LENGTH.fullmatch(value) if key.split("-")[0] == "DURATION" else None:
+            return 3600 * int(match[1]) + 60 * int(match[2]) + float(match[3])
+    return (container.duration or 0) / av.time_base if len(container.streams) == 1 else 0.0
 
 
 def _display_matrix(frame) -> Sequence[int]:

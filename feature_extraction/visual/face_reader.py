@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import zipfile
+from collections.abc import Iterator
+
 import numpy as np
 
 from feature_extraction.contract import Sample, SampleError
@@ -17,7 +21,7 @@ def read_faces(sample: Sample) -> np.ndarray:
         raise SampleError(f"{sample.path} does not exist; run the face step again")
     try:
         faces = np.load(sample.path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
         raise SampleError(f"{sample.path}: not a readable .npy array ({reason}); run the face step again") from error
     if not isinstance(faces, np.ndarray):
@@ -28,3 +32,12 @@ def read_faces(sample: Sample) -> np.ndarray:
             "run the face step again"
         )
     return faces
+
+
+@contextlib.contextmanager
+def naming_file(sample: Sample) -> Iterator[None]:
+    """Put the faces' file before what is wrong with a picture of theirs."""
+    try:
+        yield
+    except SampleError as error:
+        raise SampleError(f"{sample.path}: {error}") from error

@@ -6,8 +6,8 @@ Nothing here looks at pixels. The rules:
   long ago that was: a person who is hidden for a second is the same person at the same place. What continues no track
   starts one.
 - Between two detections of a track, landmarks and box are interpolated linearly in time, when at most `max_gap` frames
-  lie between them and they are at most a second apart (at low frame rates a dozen frames is long). Frames of a longer
-  gap, before the first and after the last detection have no face.
+  lie between them, or only such as the detector did not look at, and they are at most a second apart (at low frame
+  rates a dozen frames is long). Frames of a longer gap, before the first and after the last detection have no face.
 - The main face is the track with the largest sum of face sizes (square root of the box's area) over its frames, filled
   ones included: a face seen twice as long counts as much as one twice as wide. Among equals the earlier, then the
   further left wins.
@@ -54,8 +54,8 @@ class Track:
         self.steps = []
         if 0 < frame - self.frame - 1 <= max_gap:
             ages = range(self.frame - frame, 1)  # frames from the last detection to this one, counted back from it
-            clock = list(ages) if times is None else [times[age - 1] for age in ages]
-            if times is None or clock[-1] - clock[0] <= MAX_GAP_SECONDS:
+            if times is None or (len(times) >= len(ages) and times[-1] - times[ages[0] - 1] <= MAX_GAP_SECONDS):
+                clock = list(ages) if times is None else [times[age - 1] for age in ages]
                 parts = [(time - clock[0]) / (clock[-1] - clock[0]) for time in clock]
                 self.steps = [(frame + ages[i], _between(self.face, face, parts[i])) for i in range(1, len(ages) - 1)]
         self.steps.append((frame, face))
@@ -70,14 +70,17 @@ class FaceLinker:
         self.max_gap = max_gap
         self.tracks: list[Track] = []
 
-    def update(self, frame: int, faces: Sequence[Face], times: Sequence[float] | None = None) -> list[int]:
+    def update(
+        self, frame: int, faces: Sequence[Face], times: Sequence[float] | None = None, unseen: int = 0
+    ) -> list[int]:
         """Take the faces detected in `frame` (frames must come in order).
 
         Args:
             frame: its number.
             faces: in any order.
-            times: seconds of the latest frames up to this one, at least ``max_gap + 2`` of them (or all so far),
-                strictly increasing; None: all frames last equally long.
+            times: seconds of the latest frames up to this one, strictly increasing, at least those of the last second
+                among the latest ``max(max_gap, unseen) + 2``; None: all frames last equally long.
+            unseen: frames right before this one that were not looked at; a gap of no others is filled, too.
 
         Returns:
             Indices into `tracks` of those that got a detection now; their `steps` say what is new.
@@ -93,7 +96,7 @@ class FaceLinker:
                 owner[f] = t
         for f, face in enumerate(faces):
             if f in owner:
-                self.tracks[owner[f]].extend(frame, face, self.max_gap, times)
+                self.tracks[owner[f]].extend(frame, face, max(self.max_gap, unseen), times)
             else:
                 owner[f] = len(self.tracks)
                 self.tracks.append(Track(frame, face.box, frame, face, face.size, [(frame, face)]))

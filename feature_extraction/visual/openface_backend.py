@@ -14,7 +14,7 @@ from pathlib import Path
 
 from feature_extraction.contract import Sample, SampleError
 from feature_extraction.visual.face_alignment import FACE_SIZE
-from feature_extraction.visual.face_files import Written, face_path, write_clip
+from feature_extraction.visual.face_files import Written, face_path, require_place, write_clip
 from feature_extraction.visual.face_frames import image_files
 from feature_extraction.visual.face_spool import save_pictures
 from feature_extraction.visual.faces import FaceBackend
@@ -60,6 +60,7 @@ class OpenFaceBackend(FaceBackend):
         """Run OpenFace on one clip and pack what it wrote."""
         if stop.is_set():
             raise Stopped("stopped")
+        require_place(folder, sample.name)
         # Swept like every part file when this process was killed; beside the result, on the same disk.
         scratch = face_path(folder, sample.name).parent / f".openface.{os.getpid()}.part"
         shutil.rmtree(scratch, ignore_errors=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from feature_extraction.contract import Sample
-from feature_extraction.visual.face_reader import read_faces
+from feature_extraction.visual.face_reader import naming_file, read_faces
 from feature_extraction.visual.picture_transforms import FaceView
 
 PREPARED_BYTES = 96 << 20  # most bytes that a clip is prepared ahead; a longer one is prepared piece by piece
@@ -40,10 +40,11 @@ class FaceLoad:
 
     def __call__(self, sample: Sample) -> FaceClip:
         faces = read_faces(sample)
-        if len(faces) * self.view.size**2 * 3 > PREPARED_BYTES:
-            prepared(faces[:1], self.view)  # a picture that cannot be used fails here, not amid its batch
-            return FaceClip(sample, self.view, len(faces))
-        return FaceClip(sample, self.view, len(faces), prepared(faces, self.view))
+        with naming_file(sample):
+            if len(faces) * self.view.size**2 * 3 > PREPARED_BYTES:
+                prepared(faces[:1], self.view)  # a picture that cannot be used fails here, not amid its batch
+                return FaceClip(sample, self.view, len(faces))
+            return FaceClip(sample, self.view, len(faces), prepared(faces, self.view))
 
 
 def prepared(faces: np.ndarray, view: FaceView) -> np.ndarray:

@@ -9,12 +9,14 @@ OpenCV's bilinear rule, as in VideoMAE's own code, not by PIL's.
 
 from __future__ import annotations
 
+import argparse
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +24,7 @@ from feature_extraction.contract import Output, Sample
 from feature_extraction.visual.checkpoint_place import CheckpointPlace
 from feature_extraction.visual.face_network_extractor import FaceExtractor, rows_of
 from feature_extraction.visual.face_networks import MERTOOLS
-from feature_extraction.visual.face_reader import read_faces
+from feature_extraction.visual.face_reader import naming_file, read_faces
 from feature_extraction.visual.frame_sampling import two_clip_indices, window_indices
 from feature_extraction.visual.picture_transforms import IMAGENET_MEAN, IMAGENET_STD, normalised, short_side_shape
 from toolkit.utils.errors import UserError
@@ -52,6 +54,39 @@ def folder_stem(checkpoint: Path) -> str:
     if not epoch.isdigit():
         raise UserError(f"{checkpoint}: the feature is named by the epoch: call the file checkpoint-<epoch>.pth")
     return f"{checkpoint.parent.name}-{epoch}"
+
+
+def require_folder(model_name: str, checkpoint: Path) -> None:
+    """The checkpoint does not lie in the folder of the other model: their keys and shapes are the same.
+
+    Raises:
+        UserError: it does; the message names the model that belongs to the folder.
+    """
+    for other, place in PLACES.items():
+        if other != model_name and checkpoint.parent.name == place.folder:
+            raise UserError(f"{checkpoint}: {place.folder} belongs to --model {other}, not to {model_name}")
+
+
+def require_size(model_name: str, checkpoint: Path, content: Mapping[str, Any]) -> None:
+    """The checkpoint was trained on pictures of the model's size, where the training's arguments in it tell.
+
+    Raises:
+        UserError: it was not; the message names both sizes.
+    """
+    arguments = content.get("args")
+    arguments = vars(arguments) if isinstance(arguments, argparse.Namespace) else arguments
+    if not isinstance(arguments, Mapping):
+        return
+    size = arguments.get("input_size")
+    if not isinstance(size, int):  # VideoMAE's own code has both
+        named = re.search(r"_(\d+)$", str(arguments.get("model", "")))
+        size = int(named[1]) if named else SIZES[model_name]
+    if size != SIZES[model_name]:
+        model = next((name for name, pixels in SIZES.items() if pixels == size), "")
+        fix = f"give --model {model}" if model else f"only {' and '.join(map(str, SIZES.values()))} can be used"
+        raise UserError(
+            f"{checkpoint}: trained on {size} x {size} pixels, and {model_name} sees {SIZES[model_name]}; {fix}"
+        )
 
 
 def spatial_crops(face: np.ndarray, size: int) -> np.ndarray:
@@ -89,7 +124,8 @@ class ClipsLoad:
         if not len(faces):
             return np.empty((0, LENGTH, self.size, self.size, 3), np.uint8)
         windows = np.unique(two_clip_indices(len(faces), LENGTH), axis=0)  # one row where the two are the same
-        shown = {index: spatial_crops(faces[index], self.size) for index in np.unique(windows)}
+        with naming_file(sample):
+            shown = {index: spatial_crops(faces[index], self.size) for index in np.unique(windows)}
         crops = len(next(iter(shown.values())))
         return np.stack([np.stack([shown[i][crop] for i in window]) for window in windows for crop in range(crops)])
 
@@ -103,7 +139,8 @@ class WindowsLoad:
     def __call__(self, sample: Sample) -> Windows:
         faces = read_faces(sample)
         if len(faces):
-            middle_crop(faces[0], self.size)  # a picture that cannot be used fails here, not amid its batch
+            with naming_file(sample):
+                middle_crop(faces[0], self.size)  # a picture that cannot be used fails here, not amid its batch
         return Windows(sample, len(faces), self.size)
 
 
@@ -154,7 +191,8 @@ class SunVideoMAEExtractor(FaceExtractor):
         from feature_extraction.visual.nets.videomae import UNUSED_KEYS, VideoMAE
 
         network = functools.partial(VideoMAE, SIZES[self.model_name])
-        self.model = load_network(network, self.weights, UNUSED_KEYS).to(self.device)
+        check = functools.partial(require_size, self.model_name, self.weights)
+        self.model = load_network(network, self.weights, UNUSED_KEYS, check).to(self.device)
 
     def extract(self, batch: Sequence[np.ndarray | Windows]) -> list[tuple[np.ndarray, ...]]:
         """Per sample one array, ``(1, 768)`` or ``(T, 768)`` float32; ``(0, 768)`` without faces."""

@@ -17,12 +17,13 @@ import numpy as np
 from feature_extraction.visual.face_alignment import align_face
 from feature_extraction.visual.face_frames import Frame
 from feature_extraction.visual.face_spool import FaceSpool
-from feature_extraction.visual.face_tracking import Face, FaceLinker
+from feature_extraction.visual.face_tracking import MAX_GAP_SECONDS, Face, FaceLinker
 
 MIN_CONFIDENCE = 0.9  # of MTCNN's last network; its own threshold, 0.7, lets hands and patterns through
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 LARGE_PICTURE = 1920  # pixels; pictures of twice this width and more are looked at in a reduced copy, 4 times faster
-MAX_STEP_SECONDS = 0.2  # longest time between two looks of the detector, whatever `detect_every` says
+MAX_STEP_SECONDS = 0.2  # longest time between two looks of the detector, unless a single frame lasts longer
+_ROUNDING = 1e-6  # seconds; of time stamps, so that 0.2 s is 0.2 s
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class FaceOptions:
         min_face_size: pixels of the video; a smaller face is not found. The time per frame grows as its inverse square.
         detect_every: detection runs on every k-th frame (sooner where frames are long, and on the last one), landmarks
             between are interpolated. Images of a folder are all looked at.
-        max_gap: longest run of frames without a detection that is still filled by interpolation.
+        max_gap: longest run of frames without a detection that is still filled by interpolation; frames between two
+            looks of the detector always are.
     """
 
     min_face_size: int = 60
@@ -69,34 +71,67 @@ def track_faces(frames: Iterable[Frame], options: FaceOptions, spool: FaceSpool)
         options: how to look.
         spool: takes the aligned faces of all tracks.
     """
-    max_gap = max(options.max_gap, options.detect_every - 1)
-    linker = FaceLinker(max_gap)
+    linker = FaceLinker(options.max_gap)
     kept: list[list[tuple[FaceRow, int]]] = []  # per track: rows and positions in the spool
-    recent: deque[np.ndarray] = deque(maxlen=max_gap + 1)  # the only frames kept: a later detection may fill them
-    times: deque[float] = deque(maxlen=max_gap + 2)
+    recent = _Recent(options)
 
-    def look(number: int) -> None:
-        for track in linker.update(number, find_faces(recent[-1], options.min_face_size), times):
+    def look(number: int, unseen: int) -> None:
+        for track in linker.update(
+            number, find_faces(recent.pictures[-1], options.min_face_size), recent.times, unseen
+        ):
             while len(kept) <= track:
                 kept.append([])
             for at, face in linker.tracks[track].steps:
                 back = at - number - 1
-                position = spool.append(align_face(recent[back], face.landmarks))
-                kept[track].append((FaceRow(at, times[back], face.confidence, face.box), position))
+                position = spool.append(align_face(recent.pictures[back], face.landmarks))
+                kept[track].append((FaceRow(at, recent.times[back], face.confidence, face.box), position))
 
     looked = number = -1
-    looked_time = -np.inf
+    looked_time = 0.0
     for number, frame in enumerate(frames):
-        recent.append(frame.picture)
-        times.append(float(number) if frame.time is None else frame.time)
-        if looked < 0 or number - looked >= options.detect_every or times[-1] - looked_time > MAX_STEP_SECONDS:
-            look(number)
-            looked, looked_time = number, times[-1]
+        time = float(number) if frame.time is None else frame.time
+        if number - 1 > looked and time - looked_time > MAX_STEP_SECONDS + _ROUNDING:  # this frame would be too late
+            look(number - 1, number - looked - 2)
+            looked, looked_time = number - 1, recent.times[-1]
+        recent.append(frame.picture, time)
+        if looked < 0 or number - looked >= options.detect_every:
+            look(number, number - looked - 1)
+            looked, looked_time = number, time
     if number > looked:
-        look(number)
+        look(number, number - looked - 1)
     main = linker.main()
     steps = [] if main is None else kept[main]
     return FoundFaces([row for row, _ in steps], [position for _, position in steps], number + 1)
+
+
+class _Recent:
+    """The latest frames, those that a detection can still fill: all that is kept of a video's pictures.
+
+    They are the last `max_gap` and the one at hand, of more than that only what two looks can enclose, and never more
+    than a second of them; `times` begins one frame earlier than `pictures`.
+    """
+
+    def __init__(self, options: FaceOptions) -> None:
+        self.pictures: deque[np.ndarray] = deque()
+        self.times: deque[float] = deque()
+        self._fillable = options.max_gap + 2  # with the two detections around them
+        self._step = options.detect_every + 1
+
+    def append(self, picture: np.ndarray, time: float) -> None:
+        """Take a frame, and let go those that are too old."""
+        self.pictures.append(picture)
+        self.times.append(time)
+        while len(self.times) > 1 and self._old(time - self.times[0]):
+            self.times.popleft()
+        while len(self.pictures) >= max(len(self.times), 2):
+            self.pictures.popleft()
+
+    def _old(self, age: float) -> bool:
+        """Whether the oldest frame, of this age in seconds, is no longer needed."""
+        if age > MAX_GAP_SECONDS:
+            return True
+        beyond_step = len(self.times) > self._step or age > MAX_STEP_SECONDS + _ROUNDING
+        return len(self.times) > self._fillable and beyond_step
 
 
 def pick_faces(frames: Iterable[Frame], options: FaceOptions, spool: FaceSpool) -> FoundFaces:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from feature_extraction.contract import Output, Sample, batches_of
-from feature_extraction.visual.face_network_extractor import FaceExtractor, computing
+from feature_extraction.visual.face_network_extractor import CPU_BATCH_FRAMES, FaceExtractor, computing
 from feature_extraction.visual.prepared_faces import PREPARED_BYTES, in_chunks
 from feature_extraction.visual.vision_frames import FrameClip, FrameLoad, PictureView, Sampling
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 GPU_FRAMES = 128  # that go through the model together; a GPU needs many to be busy
 CPU_FRAMES = 16  # measured on CLIP ViT-B/32, one thread: 12% faster than 4; 32 gains nothing more
-CPU_BATCH_FRAMES = 64  # a unit of work for one of the processes; it is saved when it is done
 
 
 class FrameExtractor(FaceExtractor):
@@ -68,7 +67,7 @@ class FrameExtractor(FaceExtractor):
     def plan(
         self, samples: Sequence[Sample], batch_size: int | None, budget: float | None = None
     ) -> list[list[Sample]]:
-        """Batches of so many frames that their pictures stay below `PREPARED_BYTES`.
+        """Batches of so many frames that their pictures stay below `PREPARED_BYTES`; on a CPU small ones.
 
         `batch_size` is not used: in this extractor it counts the frames that go through the model together.
         """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from feature_extraction.contract import Sample
-from feature_extraction.visual.face_reader import read_faces
+from feature_extraction.visual.face_reader import naming_file, read_faces
 from feature_extraction.visual.frame_sampling import two_clip_indices, uniform_indices
 from feature_extraction.visual.prepared_faces import PREPARED_BYTES
 
@@ -126,10 +126,11 @@ class FrameLoad:
         order = order.reshape(-1)
         if not len(seen):
             return FrameClip(sample, self.view, seen, order, np.zeros((0, *self.view.shape), np.uint8))
-        if seen.size * self.view.nbytes > PREPARED_BYTES:
-            self.view.pictures(faces[:1])  # a picture that cannot be used fails here, not amid its batch
-            return FrameClip(sample, self.view, seen, order)
-        return FrameClip(sample, self.view, seen, order, show(faces, seen, self.view))
+        with naming_file(sample):
+            if seen.size * self.view.nbytes > PREPARED_BYTES:
+                self.view.pictures(faces[:1])  # a picture that cannot be used fails here, not amid its batch
+                return FrameClip(sample, self.view, seen, order)
+            return FrameClip(sample, self.view, seen, order, show(faces, seen, self.view))
 
 
 def show(faces: np.ndarray, positions: np.ndarray, view: PictureView) -> np.ndarray:

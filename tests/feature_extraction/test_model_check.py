@@ -64,7 +64,7 @@ def test_a_folder_that_is_not_in_the_registry_gets_a_script_by_its_config(tools)
     for name, key, script in (("a", '"conv_kernel"', "audio"), ("w", '"whisper"', "audio"), ("t", '"bert"', "text")):
         (tools / "transformers" / name).mkdir()
         (tools / "transformers" / name / "config.json").write_text("{" + key + ": 1}")
-        row = model_check._row(name, tools)
+        row = model_check.registry_row(name, tools)
         assert row.command == [f"feature_extraction/{script}/extract_{script}_huggingface.py", "--model_name", name]
 
 

@@ -14,6 +14,7 @@ from toolkit.data.dataset import INPUT_KEYS, FusionDataset, read_dataset
 from toolkit.data.labels import Labels, read_labels
 from toolkit.dataloader.corpora import CORPORA, Corpus, get_corpus, make_folds
 from toolkit.dataloader.cross import Samples, own_samples, pair_corpus, shared_samples
+from toolkit.dataloader.extra_samples import read_extra_samples
 from toolkit.dataloader.feature_folders import SideFeatures, choose_folders
 from toolkit.dataloader.splits import Folds, session_of
 from toolkit.globals import MISSING_VALENCE, CorpusPaths, corpus_paths
@@ -34,6 +35,7 @@ class DataRequest:
         snr_modalities: which modalities the infix applies to.
         num_workers: threads that read features.
         limit: at most so many samples of each split (the first; of each session as many as of the others).
+        extra_train: csv of pseudo-labelled samples that are trained on, too (`toolkit.dataloader.extra_samples`).
     """
 
     features: tuple[str, ...]
@@ -50,6 +52,7 @@ class DataRequest:
     snr_modalities: str = "AVT"
     num_workers: int = 0
     limit: int | None = None
+    extra_train: str | os.PathLike | None = None
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,13 @@ class RunData:
 
     Attributes:
         corpus: the row: outputs, metric, label set, hidden test sets.
-        train: all samples that are not tests; of ``given`` splits the training samples, then the validation samples.
-        validation: how many samples at the end of `train` the label file sets aside for validation.
+        train: all samples that are not tests; of ``given`` splits the training samples, then the validation samples;
+            at the end the pseudo-labelled ones.
+        validation: how many of the labelled samples, at their end, the label file sets aside for validation.
         tests: test set name -> samples; sets the label file leaves empty are not in it.
         features, test_features: feature folders used, per input.
         notes: sentences for the user.
+        extra: how many pseudo-labelled samples there are: every fold trains on them, none validates on them.
     """
 
     corpus: Corpus
@@ -72,14 +77,18 @@ class RunData:
     features: tuple[str, ...]
     test_features: tuple[str, ...]
     notes: list[str] = field(default_factory=list)
+    extra: int = 0
 
     def folds(self, seed: int) -> Folds:
-        """(train, validation) indices into `train` per fold.
+        """(train, validation) indices into `train` per fold; those of the labelled samples do not depend on `extra`.
 
         Raises:
             UserError: too few samples.
         """
-        return make_folds(self.corpus, self.train.names, seed, self.validation)
+        labelled = len(self.train) - self.extra
+        added = np.arange(labelled, len(self.train))
+        pairs = make_folds(self.corpus, self.train.names[:labelled], seed, self.validation)
+        return [(np.concatenate([training, added]), validation) for training, validation in pairs]
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,7 @@ def load_run_data(request: DataRequest) -> RunData:
     tests = {name: _first(samples, request.limit) for name, samples in tests.items()}
     _check_valences(corpus, train, tests, train_side, notes)
     notes += _shared_names(train, validation, tests)
+    extra = _extra_samples(request, corpus, train_side, tests, folders["training"].folders, notes)
     store = FeatureStore(request.num_workers)
 
     def read(split: str, samples: Samples, side: SideFeatures) -> FusionDataset:
@@ -130,13 +140,14 @@ def load_run_data(request: DataRequest) -> RunData:
             store=store,
         )
 
-    train_set = read("train", train, folders["training"])
+    train_set = read("train", _joined(train, extra), folders["training"])
     test_sets = {name: read(name, samples, folders["test"]) for name, samples in tests.items()}
     for name, dataset in test_sets.items():
         if dataset.widths != train_set.widths:
             raise UserError(f"{name} has features of widths {dataset.widths}, training has {train_set.widths}")
     used = {side: tuple(folder.name for folder in chosen.folders) for side, chosen in folders.items()}
-    return RunData(corpus, train_set, validation, test_sets, used["training"], used["test"], [*notes, *store.notes])
+    notes += store.notes
+    return RunData(corpus, train_set, validation, test_sets, used["training"], used["test"], notes, len(extra.names))
 
 
 def request_corpus(request: DataRequest) -> Corpus:
@@ -147,7 +158,7 @@ def request_corpus(request: DataRequest) -> Corpus:
     """
     if request.train_dataset or request.test_dataset:
         return pair_corpus(request.train_dataset, request.test_dataset)
-    return get_corpus(request.dataset or "(none)")
+    return get_corpus(request.dataset or "(none)", request.data_root)
 
 
 def _sides(request: DataRequest) -> tuple[Corpus, _Side, _Side]:
@@ -208,12 +219,43 @@ def _training_samples(corpus: Corpus, side: _Side, limit: int | None) -> tuple[S
     if corpus.validation is None:
         return train, 0
     validation = _first(side.samples(corpus.validation), limit)
-    both = Samples(
-        train.names + validation.names,
-        np.concatenate([train.emos, validation.emos]),
-        np.concatenate([train.vals, validation.vals]),
+    return _joined(train, validation), len(validation.names)
+
+
+def _joined(first: Samples, second: Samples) -> Samples:
+    return Samples(
+        first.names + second.names,
+        np.concatenate([first.emos, second.emos]),
+        np.concatenate([first.vals, second.vals]),
     )
-    return both, len(validation.names)
+
+
+def _extra_samples(
+    request: DataRequest,
+    corpus: Corpus,
+    side: _Side,
+    tests: Mapping[str, Samples],
+    folders: Sequence[Path],
+    notes: list[str],
+) -> Samples:
+    """The pseudo-labelled samples of the request, none without ``extra_train``; what is to be said goes to `notes`."""
+    if request.extra_train is None:
+        return Samples((), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    labelled = dict.fromkeys(side.labels[corpus.train], "training sample")
+    if corpus.validation:
+        labelled |= dict.fromkeys(side.labels[corpus.validation], "validation sample")
+    path = Path(request.extra_train).expanduser()
+    extra = read_extra_samples(path, corpus, labelled, list(dict.fromkeys(folders)), request.limit)
+    count = len(extra.names)
+    notes.append(f"--extra_train {path}: {count} pseudo-labelled samples join the training part of every fold")
+    for name, samples in tests.items():
+        count = len(set(extra.names) & set(samples.names))
+        if count:
+            notes.append(
+                f"{name}: {count} of its {len(samples.names)} samples are trained on with pseudo-labels; where its "
+                "labels are known, its scores are not those of unseen clips"
+            )
+    return extra
 
 
 def _first(samples: Samples, limit: int | None) -> Samples:

@@ -21,7 +21,8 @@ NAN = float("nan")
 RESULTS = "result"  # the folder of results files inside a run folder
 # Arguments that make two runs different experiments, so that their scores are never pooled.
 SETTINGS = (
-    "train_dataset test_dataset train_snr test_snr fusion_topn fusion_modality feat_scale epochs batch_size l2 debug"
+    "train_dataset test_dataset train_snr test_snr fusion_topn fusion_modality feat_scale epochs batch_size l2 debug "
+    "extra_train"
 ).split()
 
 

@@ -25,13 +25,14 @@ def build_parser(description: str | None) -> argparse.ArgumentParser:
     """The parser; defaults are the reference's (SPEC 6)."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = parser.add_argument_group("data")
-    data.add_argument("--dataset", help=f"corpus to train on: {', '.join(CORPORA)}")
+    data.add_argument("--dataset", help=f"corpus to train on: {', '.join(CORPORA)}, or one of your own")
     data.add_argument("--train_dataset", help="cross-corpus run: corpus to train on")
     data.add_argument("--test_dataset", help="cross-corpus run: corpus to test on")
     data.add_argument("--data_root", help="folder that holds <dataset>-dataset-process/ (default: MER_DATA_ROOT)")
     data.add_argument("--train_snr", help="infix of the training features, e.g. noisesnr5 or snr5")
     data.add_argument("--test_snr", help="infix of the test features")
     data.add_argument("--snr_modalities", default="AVT", help="modalities the infix applies to, e.g. A (default AVT)")
+    data.add_argument("--extra_train", metavar="CSV", help="pseudo-labelled samples (name,discrete) to train on, too")
     data.add_argument("--save_root", default="./saved", help="results go to <save_root>-<kind>/ (default ./saved)")
     data.add_argument("--debug", action="store_true", help="use the first 100 samples of each split only")
     data.add_argument("--savemodel", action="store_true", help="save the fold weights of this command's best run")
@@ -140,7 +141,10 @@ def _corpus_problems(args: argparse.Namespace):
         yield f"--dataset is missing; known: {', '.join(CORPORA)}"
         return
     try:
-        corpus = pair_corpus(args.train_dataset, args.test_dataset) if args.train_dataset else get_corpus(args.dataset)
+        if args.train_dataset:
+            corpus = pair_corpus(args.train_dataset, args.test_dataset)
+        else:
+            corpus = get_corpus(args.dataset, args.data_root)
     except UserError as error:
         yield str(error)
         return

@@ -23,6 +23,7 @@ class TrainingData:
 
     Attributes:
         folds: seed -> (train indices, validation indices) per fold.
+        extra: how many samples at the end of `train` are only trained on (pseudo-labelled ones).
     """
 
     corpus: Corpus
@@ -32,6 +33,7 @@ class TrainingData:
     resident_tests: Mapping[str, ResidentBatches]
     folds: Callable[[int], Folds]
     feat_type: str
+    extra: int = 0
 
     def config(self, trial: Trial) -> ModelConfig:
         """What the models of `trial` are built from."""
@@ -44,11 +46,11 @@ class RunResult:
 
     Attributes:
         folds: one result per fold.
-        fold_of: validation fold of each training sample ``(N,)``, -1 where a sample is in none.
+        fold_of: validation fold of each labelled training sample ``(N,)``, -1 where a sample is in none.
         scores: means over the folds of the figures at each fold's best epoch (the epoch is chosen on the fold it is
             reported on, as in the reference).
-        validation: outputs on the training samples, each by the model that did not train on it (rows of samples in no
-            validation fold are NaN).
+        validation: outputs on the labelled training samples, each by the model that did not train on it (rows of
+            samples in no validation fold are NaN).
         tests: test set -> mean over the folds of logits and valences.
         config: what the models were built from.
     """
@@ -115,14 +117,15 @@ def combine(
     tested: Sequence[Mapping[str, Predictions]],
 ) -> RunResult:
     """Put the folds of one trial together."""
-    fold_of = np.full(len(data.train), -1)
+    labelled = len(data.train) - data.extra
+    fold_of = np.full(labelled, -1)
     for number, (_, validation) in enumerate(pairs):
         fold_of[validation] = number
     return RunResult(
         folds=list(folds),
         fold_of=fold_of,
         scores={key: float(np.mean([fold.scores[key] for fold in folds])) for key in folds[0].scores},
-        validation=_out_of_fold(folds, [validation for _, validation in pairs], len(data.train)),
+        validation=_out_of_fold(folds, [validation for _, validation in pairs], labelled),
         tests={name: _mean_predictions([outputs[name] for outputs in tested]) for name in data.tests},
         config=data.config(trial),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toolkit.data.dataset import INPUT_KEYS
 from toolkit.dataloader.loading import DataRequest, RunData, load_run_data
-from toolkit.dataloader.topn import PAPER_RANKS, ranks_from_leaderboard, topn_features
+from toolkit.dataloader.topn import PAPER_RANKS, Ranks, ranks_from_leaderboard, read_ranks, topn_features
 from toolkit.globals import corpus_paths
 from toolkit.train import leaderboard
 from toolkit.utils.errors import UserError
@@ -26,7 +26,7 @@ def load_inputs(args: argparse.Namespace) -> RunData:
     keys, modalities = INPUT_KEYS, ("A", "T", "V")
     if args.fusion_topn:
         root = corpus_paths(args.dataset or args.train_dataset, args.data_root).features
-        features, modalities = topn_features(args.fusion_topn, args.fusion_modality, root, _ranks(args))
+        features, modalities = topn_features(args.fusion_topn, args.fusion_modality, root, feature_ranks(args))
         keys = tuple(f"feat{number}" for number in range(len(features)))
     return load_run_data(
         DataRequest(
@@ -44,6 +44,7 @@ def load_inputs(args: argparse.Namespace) -> RunData:
             snr_modalities=args.snr_modalities,
             num_workers=args.num_workers,
             limit=DEBUG_SAMPLES if args.debug else None,
+            extra_train=args.extra_train,
         )
     )
 
@@ -55,10 +56,17 @@ def named_features(args: argparse.Namespace, loaded: RunData) -> list[str]:
     return list(dict.fromkeys((args.audio_feature, args.text_feature, args.video_feature)))
 
 
-def _ranks(args: argparse.Namespace):
+def feature_ranks(args: argparse.Namespace) -> Ranks:
+    """The ranks that a top-n run takes its features from: the papers', those of a csv, or of a leaderboard.
+
+    Raises:
+        UserError: they cannot be read, or the leaderboard has no run to rank by.
+    """
     if not args.rank_from:
         return PAPER_RANKS
     folder = Path(args.rank_from)
+    if folder.is_file():
+        return read_ranks(folder)
     dataset = args.dataset or args.train_dataset
     rows = [row for row in leaderboard.read_ok(folder) if row["dataset"] == dataset and row["phase"] == "search"]
     rows = [row for row in rows if not json.loads(row["args"])["debug"]]

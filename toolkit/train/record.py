@@ -29,7 +29,8 @@ _DECISIVE = (
 def data_fingerprint(loaded: RunData) -> str:
     """A hash of names, splits, targets and features: the same data elsewhere has the same, other content another."""
     digest = hashlib.sha1(usedforsecurity=False)
-    digest.update(json.dumps([loaded.validation, list(loaded.tests)]).encode())
+    extra = [loaded.extra] if loaded.extra else []  # absent without: then it is the same run as one without the flag
+    digest.update(json.dumps([loaded.validation, list(loaded.tests), *extra]).encode())
     for dataset in (loaded.train, *loaded.tests.values()):
         digest.update(json.dumps([dataset.names, dataset.keys]).encode())
         digest.update(np.ascontiguousarray(dataset.emos))
@@ -55,7 +56,7 @@ def saved_args(args: argparse.Namespace, trial: Trial, data: TrainingData) -> ar
     if len(widths) == 3:
         sizes |= dict(zip(("audio_dim", "text_dim", "video_dim"), widths, strict=True))
     sizes |= {"output_dim1": data.corpus.outputs[0], "output_dim2": data.corpus.outputs[1]}
-    sizes |= {"metric_name": data.corpus.metric, "emotions": list(data.corpus.emotions)}
+    sizes |= {"metric_name": data.corpus.metric, "emotions": list(data.corpus.emotions), "extra_samples": data.extra}
     return argparse.Namespace(**(vars(args) | {"seed": trial.seed} | dict(trial.hyper) | sizes))
 
 

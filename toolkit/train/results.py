@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,7 @@ def prepare_folder(folder: Path) -> Path:
         UserError: the folder cannot be created or written.
     """
     result = folder / "result"
-    probe = result / f".writable.{os.getpid()}.part"
+    probe = atomic.part_path(result / "writable")
     try:
         result.mkdir(parents=True, exist_ok=True)
         probe.touch()
@@ -113,8 +113,14 @@ def save_run(
             files[f"{name} submission"] = folder / f"submission_{name}_{suffix}_{stamp}.csv"
             write_submission(files[f"{name} submission"], tests[name].names, predictions.emos, corpus.emotions)
     files["cv"] = folder / f"cv_{suffix}{score_suffix(result.scores)}_{stamp}.npz"
-    _save_npz(files["cv"], args, train, result.validation, labels=True, extra=_curves(result))
+    labelled = _first(train, len(result.fold_of))  # pseudo-labelled samples have no out-of-fold prediction
+    _save_npz(files["cv"], args, labelled, result.validation, labels=True, extra=_curves(result))
     return files
+
+
+def _first(samples: FusionDataset, count: int) -> FusionDataset:
+    """Names and labels of the first `count` samples; the inputs, which no file holds, stay as they are."""
+    return replace(samples, names=samples.names[:count], emos=samples.emos[:count], vals=samples.vals[:count])
 
 
 def _curves(result: RunResult) -> dict[str, np.ndarray]:
@@ -145,7 +151,7 @@ def _save_npz(
     arrays = {
         "args": np.array(args, dtype=object),
         "emo_probs": predictions.emos,
-        "emo_softmax": _softmax(predictions.emos),
+        "emo_softmax": softmax(predictions.emos),
         "val_preds": predictions.vals,
         "names": np.array(samples.names),
     }
@@ -160,7 +166,8 @@ def _save_npz(
         raise UserError(f"{path}: {error.strerror}; continue with --seed {args.seed} --resume") from error
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits ``(N, C)``."""
     if not logits.shape[1]:
         return logits
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))

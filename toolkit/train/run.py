@@ -64,7 +64,9 @@ def _announce(args: argparse.Namespace, loaded: RunData, space: dict[str, list[A
         print(note)
     tests = "".join(f", {name} {len(dataset)}" for name, dataset in loaded.tests.items())
     widths = "+".join(map(str, loaded.train.widths))
-    print(f"{loaded.corpus.name}: train {len(loaded.train)}{tests}; {'+'.join(loaded.features)}, widths {widths}")
+    extra = f" + {loaded.extra} pseudo-labelled" if loaded.extra else ""
+    labelled = len(loaded.train) - loaded.extra
+    print(f"{loaded.corpus.name}: train {labelled}{extra}{tests}; {'+'.join(loaded.features)}, widths {widths}")
     size = space_size(space)
     if args.search == "grid":
         drawn = distinct_points(random_trials(args.model, space, max(args.trials, 50), args.seed))

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import shutil
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from toolkit.data.dataset import FusionDataset
 from toolkit.dataloader.corpora import Corpus
 from toolkit.models import ModelConfig, build_model
 from toolkit.train.crossval import RunResult
+from toolkit.train.loop import Predictions
 from toolkit.train.record import versions
 from toolkit.utils import atomic
 from toolkit.utils.errors import UserError
@@ -28,14 +29,18 @@ FORMAT = 1
 DESCRIPTION = "model.json"
 
 
-def save(folder: Path, record: argparse.Namespace, features: Sequence[str], corpus: Corpus, result: RunResult) -> Path:
+def save(
+    folder: Path,
+    record: argparse.Namespace,
+    features: Sequence[str],
+    corpus: Corpus,
+    result: RunResult,
+    train: FusionDataset,
+) -> Path:
     """Write ``{fold1..foldN.safetensors, model.json}`` into `folder`, replacing what is there; whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     atomic.remove_orphans(folder.parent)
-    part, old = (
-        folder.with_name(f".{kind}-{zlib.crc32(folder.name.encode()):08x}.{os.getpid()}.part")
-        for kind in ("new", "old")
-    )
+    part, old = atomic.part_path(folder), atomic.part_path(folder.with_name(f"{folder.name}.old"))
     try:
         part.mkdir()
         for number, fold in enumerate(result.folds, start=1):
@@ -59,6 +64,8 @@ def save(folder: Path, record: argparse.Namespace, features: Sequence[str], corp
             "emotions": list(corpus.emotions),
             "hyper": dict(result.config.hyper),
             "folds": len(result.folds),
+            "lengths": [0 if isinstance(rows, np.ndarray) else max(map(len, rows)) for rows in train.inputs],
+            "train_names": list(train.names),
             "scores": result.scores,
             "versions": versions(),
             "args": vars(record),
@@ -80,9 +87,13 @@ class SavedModel:
     models: list[torch.nn.Module]
     description: Mapping[str, Any]
 
-    @torch.no_grad()
     def logits(self, batch: Mapping[str, torch.Tensor]) -> np.ndarray:
-        """Mean over the folds of the emotion logits ``(B, C)`` of a batch dict.
+        """Mean over the folds of the emotion logits ``(B, C)`` of a batch dict; raises like `predict`."""
+        return self.predict(batch).emos
+
+    @torch.no_grad()
+    def predict(self, batch: Mapping[str, torch.Tensor]) -> Predictions:
+        """Means over the folds, as for test sets in training: logits ``(B, C)``, valences, modality weights if any.
 
         Raises:
             UserError: the batch does not hold the inputs, of the widths, that the model was trained on.
@@ -93,7 +104,18 @@ class SavedModel:
             if batch[key].shape[-1] != width:
                 feature = self.description["features"]
                 raise UserError(f"{key} has width {batch[key].shape[-1]}, the model was trained on {width} ({feature})")
-        return np.mean([model(dict(batch)).emos.cpu().numpy() for model in self.models], axis=0)
+        outputs = [model(dict(batch)) for model in self.models]
+        emos, vals = (
+            np.mean([getattr(output, key).cpu().numpy() for output in outputs], axis=0) for key in ("emos", "vals")
+        )
+        if outputs[0].attention is None:
+            return Predictions(emos, vals)
+        attention = np.mean([output.attention.cpu().numpy() for output in outputs], axis=0)
+        return Predictions(emos, vals, attention=attention)
+
+    def to(self, device: torch.device) -> SavedModel:
+        """The same on `device`."""
+        return SavedModel([model.to(device) for model in self.models], self.description)
 
 
 def load(folder: Path) -> SavedModel:

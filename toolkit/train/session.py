@@ -59,7 +59,14 @@ class Session:
         resident = loaded.train.to_device(device)
         resident_tests = {name: dataset.to_device(device) for name, dataset in loaded.tests.items()}
         self.data = TrainingData(
-            loaded.corpus, loaded.train, loaded.tests, resident, resident_tests, loaded.folds, args.feat_type
+            loaded.corpus,
+            loaded.train,
+            loaded.tests,
+            resident,
+            resident_tests,
+            loaded.folds,
+            args.feat_type,
+            loaded.extra,
         )
         self.jobs = _jobs(args, device)
         self.fingerprint = data_fingerprint(loaded)
@@ -217,7 +224,8 @@ class Session:
     def _write_model(self, trial: Trial, result: RunResult, files: dict[str, Path]) -> None:
         saved = saved_args(self.args, trial, self.data)
         saved.run_id = self._identity(trial)
-        path = saved_model.save(self._model_folder(trial), saved, self.loaded.features, self.loaded.corpus, result)
+        data = (self.loaded.features, self.loaded.corpus, result, self.loaded.train)
+        path = saved_model.save(self._model_folder(trial), saved, *data)
         if self.saved is not None and self.saved != path:
             shutil.rmtree(self.saved, ignore_errors=True)  # a better run has been found since
         files["model"] = self.saved = path

@@ -27,7 +27,9 @@ from toolkit.utils.read_files import write_csv
 
 KINDS = frozenset("cross noise multitop others unimodal bimodal trimodal".split())  # parts of a run folder's name
 # Arguments that make runs different experiments, never trials of one search.
-SETTINGS = "train_snr test_snr snr_modalities fusion_topn fusion_modality epochs batch_size l2 debug".split()
+SETTINGS = (
+    "train_snr test_snr snr_modalities fusion_topn fusion_modality epochs batch_size l2 debug extra_train"
+).split()
 
 
 def collect(save_root: str) -> list[dict[str, Any]]:

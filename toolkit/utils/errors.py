@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from toolkit.globals import UnknownDataset
 
@@ -24,7 +25,8 @@ def run_main(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[
         status = main(argv)
     except KeyboardInterrupt:
         print("\ninterrupted; what was finished is kept: run the same command again", file=sys.stderr)
-        print("(a training search continues with --resume)", file=sys.stderr)
+        if Path(sys.argv[0]).name == "main-release.py":
+            print("(a training search continues with --resume)", file=sys.stderr)
         status = 130
     except (UserError, UnknownDataset) as error:
         if os.environ.get("MER_TRACEBACK"):

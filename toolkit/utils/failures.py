@@ -21,7 +21,7 @@ def update_failures(
     """Keep the list true: this run's `failures`, and older ones that were not `attempted` again and are not done."""
     path = folder / FAILURES_FILE
     rows = dict(failures)
-    for name, reason in _older(path):
+    for name, reason in older_failures(folder):
         if name not in attempted and not is_done(name):
             rows.setdefault(name, reason)
     if rows:
@@ -30,7 +30,9 @@ def update_failures(
         path.unlink(missing_ok=True)
 
 
-def _older(path: Path) -> list[tuple[str, str]]:
+def older_failures(folder: Path) -> list[tuple[str, str]]:
+    """(name, reason) of the list as it stands in `folder`; [] when there is none."""
+    path = folder / FAILURES_FILE
     if not path.exists():
         return []
     try:

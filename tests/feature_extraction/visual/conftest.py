@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
+import subprocess
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -43,3 +45,20 @@ def random_faces() -> Callable[..., np.ndarray]:
         return np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
 
     return draw
+
+
+@pytest.fixture
+def popen_interruptible() -> Callable[..., subprocess.Popen]:
+    """``subprocess.Popen`` with pipes, of a child that Ctrl-C reaches also when pytest itself runs in the background.
+
+    A shell starts background jobs with SIGINT ignored, and children inherit that; for the moment of starting it is not.
+    """
+
+    def start(command: list[str], **options: object) -> subprocess.Popen:
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    return start

@@ -3,6 +3,7 @@
 import argparse
 import os
 import pickle
+import re
 import sys
 import types
 
@@ -108,9 +109,58 @@ def test_a_file_that_would_run_code_is_refused(tmp_path):
         ("y", lambda content, path: path.write_bytes(pickle.dumps(content, protocol=2))),
     ):
         save({"state_dict": Evil()}, tmp_path / f"{name}.pth")
-        with pytest.raises(UserError, match=f"{name}.pth: not a readable torch checkpoint"):
+        with pytest.raises(
+            UserError, match=rf"{name}.pth: holds {os.mkdir.__module__}.mkdir, which could run code; no"
+        ):
             load_network(Tiny, tmp_path / f"{name}.pth")
     assert not (tmp_path / "was here").exists()
+
+
+class Unknown:
+    """A class of the program that wrote the file."""
+
+
+def messages(path):
+    with pytest.raises(UserError) as caught:
+        load_network(Tiny, path)
+    return str(caught.value)
+
+
+def test_refused_files_are_explained_in_our_words(weights, tmp_path):
+    path = tmp_path / "x.pth"
+    for content, name in (
+        ({"state_dict": weights, "log": Unknown()}, f"{__name__}.Unknown"),
+        (nn.Linear(1, 1), "torch.nn.modules.linear.Linear"),
+    ):
+        torch.save(content, path)
+        message = messages(path)
+        assert message.startswith(f"{path}: holds {name}, which could run code; not opened: ")
+        assert "weights_only" not in message and "\x1b" not in message and "succeed" not in message
+    torch.jit.script(nn.Linear(1, 1)).save(str(path))
+    assert messages(path).startswith(f"{path}: is a TorchScript program, which is code; not opened")
+    path.write_bytes(b"")
+    assert messages(path) == f"{path}: not a readable torch checkpoint of weights (0 bytes); download it again"
+    path.write_text("<html>quota exceeded</html>")
+    reason = "27 bytes; Unsupported operand 60"
+    assert messages(path) == f"{path}: not a readable torch checkpoint of weights ({reason}); download it again"
+
+
+@pytest.mark.parametrize("names", [["state_dict"], ["model", "state_dict"], ["module", "model", "state_dict"]])
+def test_a_checkpoint_that_holds_itself_is_refused(names, tmp_path):
+    content = inner = {"epoch": 1}
+    for name in names[:-1]:
+        inner[name] = {}
+        inner = inner[name]
+    inner[names[-1]] = content
+    torch.save(content, tmp_path / "x.pth")
+    assert "x.pth: not a checkpoint of weights: one of its entries holds itself" in messages(tmp_path / "x.pth")
+
+
+def test_what_is_beside_the_weights_can_be_checked(weights, tmp_path):
+    torch.save({"state_dict": weights, "epoch": 3}, tmp_path / "x.pth")
+    seen = []
+    load_network(Tiny, tmp_path / "x.pth", check=lambda content: seen.append(content["epoch"]))
+    assert seen == [3]
 
 
 def test_only_a_prefix_of_all_names_is_taken_off():
@@ -125,7 +175,8 @@ def test_places(tmp_path):
     with pytest.raises(UserError) as caught:
         place.find(tools=tmp_path)
     message = str(caught.value)
-    assert str(tmp_path / "net" / "net*.pth") in message and "example.org" in message and "--checkpoint" in message
+    assert f"{tmp_path / 'net'} holds no net*.pth; put it there" in message  # a pattern is no path
+    assert "example.org" in message and "--checkpoint" in message
     (tmp_path / "net").mkdir()
     for name in ("net [1].pth", "net2.pth"):
         (tmp_path / "net" / name).touch()
@@ -136,3 +187,7 @@ def test_places(tmp_path):
     assert place.find(tmp_path / "net" / "net [1].pth") == tmp_path / "net" / "net [1].pth"
     with pytest.raises(UserError, match="gone.pth does not exist; the original: net.pth of example.org"):
         place.find(tmp_path / "gone.pth")
+    with pytest.raises(UserError, match="net is a folder; --checkpoint takes the file; the original"):
+        place.find(tmp_path / "net")
+    with pytest.raises(UserError, match=re.escape(f"{tmp_path / 'x' / 'one.pth'} does not exist; put it there")):
+        CheckpointPlace("x", "one.pth", "example.org").find(tools=tmp_path)

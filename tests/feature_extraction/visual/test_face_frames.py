@@ -185,6 +185,53 @@ def test_a_cut_off_video_gives_what_is_there_and_says_so(tmp_path):
     assert "cut off" in complaints[0] or "read to its end" in complaints[0] or "decoded" in complaints[0]
 
 
+def noise(count):
+    rng = np.random.default_rng(1)
+    return [rng.integers(0, 256, (64, 96, 3), dtype=np.uint8) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"),
+    [("v.mkv", "mpeg4", "yuv420p"), ("v.avi", "mpeg4", "yuv420p"), ("v.avi", "mjpeg", "yuvj420p")],
+)
+@pytest.mark.parametrize("part", [0.3, 0.7, 0.9])
+def test_a_cut_off_mkv_or_avi_says_so(tmp_path, name, codec, pix_fmt, part):
+    path = write_video(tmp_path / name, noise(40), codec, pix_fmt)
+    whole, complaints = read(path)
+    assert len(whole) == 40 and complaints == []
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * part)])
+    frames, complaints = read(path)
+    assert 3 <= len(frames) < 40
+    assert len(complaints) == 1 and "damaged" in complaints[0]  # the last frame could be decoded, or not
+
+
+def test_what_a_whole_mkv_promises_is_kept(tmp_path):
+    """No false alarm: variable times, a late start; with sound that is longer, and without the length of the stream."""
+    ticks = [0, 40, 80, 500, 510, 1500, 1540]
+    for start in (0, 5000):
+        path = write_video(tmp_path / "v.mkv", noise(7), "libx264", ticks=[start + tick for tick in ticks])
+        assert read(path)[1] == []
+    write_video(tmp_path / "short.mkv", noise(10))
+    both = tmp_path / "both.mkv"
+    sound = ["-f", "lavfi", "-i", "sine=duration=3"]
+    run_ffmpeg(["-i", f"file:{tmp_path / 'short.mkv'}", *sound, "-c:v", "copy", f"file:{both}"])
+    assert read(both)[1] == []
+    data = both.read_bytes()
+    both.write_bytes(data.replace(b"DURATION", b"DURATIOX"))  # as other programs write it: nothing is said of the video
+    frames, complaints = read(both)
+    assert len(frames) == 10 and complaints == []
+
+
+def test_an_mkv_of_another_program_promises_by_its_own_length(tmp_path):
+    path = write_video(tmp_path / "v.mkv", noise(40))
+    data = path.read_bytes().replace(b"DURATION", b"DURATIOX")
+    path.write_bytes(data)
+    assert read(path)[1] == []
+    path.write_bytes(data[: len(data) // 2])
+    assert read(path)[1] == ["the video is cut off or damaged: some of its frames are missing"]
+
+
 def test_frames_hidden_by_an_edit_list_are_no_damage(tmp_path):
     """Cut without encoding: the frames since the last key frame are in the file, but not shown."""
     write_video(tmp_path / "v.mp4", [quadrants()] * 12, "libx264")

@@ -76,7 +76,7 @@ def test_a_long_clip_is_read_piece_by_piece(extractor, write_faces, random_faces
     np.testing.assert_array_equal(extractor.extract([long, whole])[0][0], extractor.extract([whole])[0][0])
     np.testing.assert_array_equal(np.concatenate(list(in_chunks([long], 4))), whole.prepared)
     narrow = write_faces(tmp_path, "narrow", random_faces(11, 3, height=1, width=33))
-    with pytest.raises(SampleError, match="no face"):
+    with pytest.raises(SampleError, match=r"\w+.npy: a picture of \d+ x \d+ pixels is no face"):
         extractor.load(narrow)
 
 
@@ -107,11 +107,48 @@ def test_memory_does_not_grow_with_the_length_of_a_clip(write_faces, random_face
     assert grown < 100  # MiB; the pictures have 287 as uint8 and 1,148 as float32, the rows 4
 
 
+def names(batches):
+    return [[sample.name for sample in batch] for batch in batches]
+
+
 def test_batches_are_bounded_by_frames(extractor, write_faces, random_faces, tmp_path):
     samples = [write_faces(tmp_path, name, random_faces(n, 0)) for name, n in (("a", 100), ("b", 300), ("c", 90))]
     assert extractor.cost(samples[1]) == pytest.approx(300, rel=1e-3)
-    assert [[sample.name for sample in batch] for batch in extractor.plan(samples, 64)] == [["b"], ["a", "c"]]
-    assert [[sample.name for sample in batch] for batch in extractor.plan(samples, 1)] == [["b"], ["a"], ["c"]]
+    assert names(extractor.plan(samples, 64, 512)) == [["b"], ["a", "c"]]
+    extractor.device = torch.device("cuda")
+    assert names(extractor.plan(samples, 64)) == [["b"], ["a", "c"]]
+    assert names(extractor.plan(samples, 1)) == [["b"], ["a"], ["c"]]
+
+
+def test_processes_on_a_cpu_share_the_clips_evenly(extractor, write_faces, random_faces, tmp_path):
+    """Twelve clips: of two workers, each taking the next batch when it is free, the busier has half of the frames."""
+    counts = [20, 57, 31, 44, 40, 22, 51, 36, 28, 49, 33, 41]
+    samples = [
+        write_faces(tmp_path, f"{i}", random_faces(count, 0, height=1, width=1)) for i, count in enumerate(counts)
+    ]
+    extractor.cost = lambda sample: float(counts[int(sample.name)])
+    batches = extractor.plan(samples, 64)
+    assert names(batches)[:3] == [["1"], ["6"], ["9"]] and len(batches) == 12  # the longest first, one clip each
+    busy = [0, 0]
+    for batch in batches:
+        busy[busy.index(min(busy))] += sum(counts[int(sample.name)] for sample in batch)
+    assert sum(busy) == 452 and max(busy) == 227  # of 226 at best
+    assert max(map(len, extractor.plan(samples, 64, 512))) == 8  # what one batch would hold on a GPU
+    counts[:] = [2] * 12
+    assert [len(batch) for batch in extractor.plan(samples, 64)] == [8, 4]  # short clips share a batch of 16 frames
+
+
+@pytest.mark.parametrize(("threads", "chunk"), [(1, 4), (2, 8), (64, 32)])
+def test_faces_that_go_through_together_on_a_cpu(threads, chunk, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    asked, free = FaceNetworkExtractor(NETWORK, tmp_path, CPU, chunk=5), FaceNetworkExtractor(NETWORK, tmp_path, CPU)
+    asked.prepare()
+    free.prepare()
+    assert (asked.chunk, free.chunk) == (5, chunk)
+    copy = free.replica()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    copy.prepare()
+    assert copy.chunk == 4  # by the threads of the process that it is in
 
 
 def test_levels_a_clip_without_faces_and_a_bad_one(extractor, write_faces, random_faces, tmp_path):

@@ -112,7 +112,7 @@ def test_a_missing_checkpoint_says_where_it_belongs_and_comes_from(tmp_path, wri
         (extract_manet_embedding, [], "manet", "model_best-acc88.33.pth"),
         (extract_emonet_embedding, [], "emonet/emonet_8.pth", "github.com/face-analysis/emonet"),
         (extract_msceleb_embedding, [], "msceleb/resnet18_msceleb.pth", "zeroQiaoba/MERTools"),
-        (extract_imagenet_embedding, [], "imagenet/resnet18", "resnet18-f37072fd.pth"),
+        (extract_imagenet_embedding, [], "imagenet holds no resnet18*.pth", "resnet18-f37072fd.pth"),
         (extract_ferplus_embedding, ["--model", "resnet50_ferplus_dag"], "ferplus/resnet50_ferplus_dag.pth", "albanie"),
     ):
         with pytest.raises(UserError) as caught:

@@ -14,7 +14,7 @@ import pytest
 
 from feature_extraction.contract import Sample
 from feature_extraction.shards import Shard
-from feature_extraction.visual import extract_openface, video_faces
+from feature_extraction.visual import extract_openface, faces, video_faces
 from feature_extraction.visual.face_alignment import TEMPLATE
 from feature_extraction.visual.face_clips import image_folder_samples, video_samples
 from feature_extraction.visual.face_files import csv_row, is_whole
@@ -139,6 +139,24 @@ def test_one_worker_gives_the_same_bytes_as_two(corpus, tmp_path):
     assert contents(tmp_path) == contents(root / "openface_face")
 
 
+def test_the_longest_clips_are_begun_first(tmp_path, monkeypatch):
+    samples = []
+    for name, size in (("a", 30), ("b", 10), ("c", 50), ("d", 10)):
+        (tmp_path / name).write_bytes(bytes(size))
+        samples.append(Sample(name, tmp_path / name))
+    samples.append(Sample("gone", tmp_path / "gone"))
+    begun = []
+
+    def run_each(function, items, num_workers):
+        begun.extend(item.name for item in items)
+        yield from ((at, item.name) for at, item in reversed(list(enumerate(items))))
+
+    monkeypatch.setattr(faces, "run_each", run_each)
+    found = dict(MTCNN.run(samples, tmp_path, False, 2))
+    assert begun == ["c", "a", "b", "d", "gone"]  # among equals as they come
+    assert found == {0: "a", 1: "b", 2: "c", 3: "d", 4: "gone"}  # positions are those of the caller
+
+
 def test_finished_clips_are_skipped_and_broken_ones_done_again(corpus, tmp_path):
     root, _ = corpus
     folder = tmp_path / "faces"
@@ -193,6 +211,8 @@ def test_faces_of_any_size_are_whole_other_arrays_are_not(tmp_path):
     np.savez(tmp_path / "a.npz", array)
     (tmp_path / "a.npz").rename(path)
     assert not is_whole(path) and not is_whole(tmp_path / "missing.npy")
+    path.write_bytes(path.read_bytes()[:40])  # an archive, cut off
+    assert not is_whole(path)
 
 
 def test_shards_are_the_whole_corpus(corpus, tmp_path):

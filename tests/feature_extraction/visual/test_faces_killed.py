@@ -18,7 +18,7 @@ SCRIPT = PATH_TO_REPOSITORY / "feature_extraction" / "visual" / "extract_openfac
 
 
 @pytest.fixture
-def running(tmp_path):
+def running(tmp_path, popen_interruptible):
     """The script at work on 8 clips, after its first result; its process, and the folder of results."""
     assert len(DEMO) >= 8, "the committed demo clips are missing from demo/mer2024-dataset"
     video = tmp_path / "mer2024-dataset-process" / "video"
@@ -26,9 +26,7 @@ def running(tmp_path):
     for path in DEMO[:8]:
         shutil.copy(path, video)
     command = [sys.executable, str(SCRIPT), "--dataset", "MER2024", "--data_root", str(tmp_path), "--backend", "mtcnn"]
-    process = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = popen_interruptible(command, start_new_session=True)
     folder = video.parent / "openface_face"
     wait_for(lambda: list(folder.glob("*/*.npy")) or process.poll() is not None)
     assert process.poll() is None, "the script ended before it could be killed"

@@ -1,5 +1,6 @@
 """VideoMAE of the challenge checkpoints: which pictures it is given, and the script end to end (one real network)."""
 
+import argparse
 import pickle
 
 import cv2
@@ -13,12 +14,15 @@ from feature_extraction.visual import extract_sun_videomae, sun_videomae_extract
 from feature_extraction.visual.frame_sampling import window_indices
 from feature_extraction.visual.nets.videomae import VideoMAE
 from feature_extraction.visual.sun_videomae_extractor import (
+    SIZES,
     WIDTH,
     ClipsLoad,
     SunVideoMAEExtractor,
     WindowsLoad,
     folder_stem,
     middle_crop,
+    require_folder,
+    require_size,
     spatial_crops,
 )
 from toolkit.utils.errors import UserError
@@ -115,7 +119,7 @@ def test_pictures_are_opencvs_bilinear_and_stay_bgr(write_faces, random_faces, t
 def test_bad_clips_fail_when_they_are_read(write_faces, random_faces, tmp_path):
     narrow = write_faces(tmp_path, "narrow", random_faces(2, 0, height=1, width=33))
     for load in (ClipsLoad(160), WindowsLoad(160)):
-        with pytest.raises(SampleError, match="no face"):
+        with pytest.raises(SampleError, match="narrow.npy: a picture of 1 x 33 pixels is no face"):
             load(narrow)
         assert pickle.loads(pickle.dumps(load)) == load
 
@@ -124,6 +128,55 @@ def test_the_folder_is_named_by_the_checkpoint(tmp_path):
     assert folder_stem(tmp_path / "videomae-base-VoxCeleb2" / "checkpoint-99.pth") == "videomae-base-VoxCeleb2-99"
     with pytest.raises(UserError, match="checkpoint-<epoch>.pth"):
         folder_stem(tmp_path / "checkpoint-best.pth")
+
+
+def test_the_folder_of_the_other_model_is_refused(tmp_path):
+    for other, folder in (
+        ("vit_base_patch16_224", "videomae-base-VoxCeleb2"),
+        ("vit_base_patch16_160", "videomae-base-K400-mer2023"),
+    ):
+        checkpoint = tmp_path / folder / "checkpoint-7.pth"
+        checkpoint.parent.mkdir()
+        checkpoint.touch()
+        right = next(model for model in SIZES if model != other)
+        with pytest.raises(UserError, match=f"{folder} belongs to --model {right}, not to {other}"):
+            extract_sun_videomae.main(["--dataset", "MER2024", "--model", other, "--finetune", str(checkpoint)])
+        require_folder(right, checkpoint)
+        require_folder(other, tmp_path / "mine" / "checkpoint-7.pth")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "size"),
+    [
+        (argparse.Namespace(model="vit_base_patch16_224", input_size=160), 160),  # the pictures count
+        ({"input_size": 224}, 224),
+        (argparse.Namespace(model="pretrain_videomae_base_patch16_160"), 160),
+        (argparse.Namespace(input_size=112), 112),
+        (argparse.Namespace(lr=0.1), None),
+        ("text", None),
+        (None, None),
+    ],
+)
+def test_the_size_that_a_checkpoint_was_trained_on(arguments, size, tmp_path):
+    content = {"model": {}} if arguments is None else {"model": {}, "args": arguments}
+    for name, pixels in SIZES.items():
+        if size in (None, pixels):
+            require_size(name, tmp_path / "x.pth", content)
+            continue
+        with pytest.raises(
+            UserError, match=rf"x.pth: trained on {size} x {size} pixels, and {name} sees {pixels}; "
+        ) as e:
+            require_size(name, tmp_path / "x.pth", content)
+        right = next((f"give --model {name}" for name, pixels in SIZES.items() if pixels == size), "only 160 and 224")
+        assert right in str(e.value)
+
+
+def test_the_extractor_checks_the_size(tmp_path):
+    checkpoint = tmp_path / "net" / "checkpoint-3.pth"
+    checkpoint.parent.mkdir()
+    torch.save({"model": {}, "args": argparse.Namespace(input_size=224)}, checkpoint)
+    with pytest.raises(UserError, match="trained on 224 x 224 pixels.* give --model vit_base_patch16_224"):
+        SunVideoMAEExtractor(MODEL, checkpoint, CPU, "UTTERANCE").prepare()
 
 
 def test_other_sizes_are_refused(capsys):

@@ -95,6 +95,72 @@ def test_long_frames_are_all_looked_at(scripted):
     assert [row.time for row in found.rows] == times
 
 
+@pytest.mark.parametrize("rate", [2, 3, 5, 5.5, 6, 8, 10, 12.5, 15, 24, 25, 29.97, 30, 50, 60, 120])
+@pytest.mark.parametrize("start", [0.0, 0.3, 7.1])
+@pytest.mark.parametrize("detect_every", [3, 7, 1000])
+def test_never_more_than_a_fifth_of_a_second_goes_by_unseen(scripted, rate, start, detect_every):
+    """Unless a single frame lasts longer: below 5 frames a second every one is looked at."""
+    times = [start + n / rate for n in range(60)]
+    scripted([[(10, 10, 60)]] * 60)
+    frames = [Frame(np.zeros((9, 12, 3), np.uint8), time) for time in times]
+    found, _ = run(track_faces, frames, FaceOptions(detect_every=detect_every))
+    assert [row.frame for row in found.rows] == list(range(60))  # what lies between two looks is filled
+    looked = [row for row in found.rows if row.confidence is not None]
+    steps = [(b.frame - a.frame, b.time - a.time) for a, b in zip(looked, looked[1:], strict=False)]
+    assert max(seconds for _, seconds in steps) <= max(0.2, 1 / rate) + 1e-6
+    # and no more often than that: one more frame would have been too long
+    assert all(count == detect_every or seconds + 1 / rate > 0.2 for count, seconds in steps[:-1])
+
+
+def test_frames_of_odd_lengths_are_looked_at_in_time(scripted):
+    rng = np.random.default_rng(3)
+    times = np.cumsum(rng.choice([0.01, 0.05, 0.09, 0.19, 0.21, 0.7], 300)).tolist()
+    scripted([[(10, 10, 60)]] * 300)
+    frames = [Frame(np.zeros((9, 12, 3), np.uint8), time) for time in times]
+    found, _ = run(track_faces, frames, FaceOptions(detect_every=4))
+    looked = [row.frame for row in found.rows if row.confidence is not None]
+    assert looked[0] == 0 and looked[-1] == 299 and len(looked) < 280
+    for a, b in zip(looked, looked[1:], strict=False):
+        assert b - a == 1 or (b - a <= 4 and times[b] - times[a] <= 0.2 + 1e-6)
+
+
+@pytest.mark.parametrize(("rate", "detect_every", "max_gap", "most"), [(25, 3, 12, 13), (25, 300, 12, 13)])
+@pytest.mark.parametrize("seen", [True, False])
+def test_few_pictures_are_kept(scripted, monkeypatch, rate, detect_every, max_gap, most, seen):
+    """However seldom the detector is to look: 13 at the usual 12 of --max_gap (memory, 6 MB each at 1080p)."""
+    assert kept_at_most(scripted, monkeypatch, rate, detect_every, max_gap, seen) == most
+
+
+@pytest.mark.parametrize(("rate", "max_gap", "most"), [(25, 300, 25), (100, 3, 20), (100, 300, 100), (5, 300, 5)])
+def test_pictures_of_a_second_at_most_are_kept(scripted, monkeypatch, rate, max_gap, most):
+    assert kept_at_most(scripted, monkeypatch, rate, 300, max_gap, False) == most
+
+
+def kept_at_most(scripted, monkeypatch, rate, detect_every, max_gap, seen):
+    counts = []
+    append = video_faces._Recent.append
+
+    def counted(recent, picture, time):
+        append(recent, picture, time)
+        counts.append(len(recent.pictures))
+
+    monkeypatch.setattr(video_faces._Recent, "append", counted)
+    scripted([[(10, 10, 60)] if seen else []] * 400)
+    frames = (Frame(np.zeros((9, 12, 3), np.uint8), n / rate) for n in range(400))
+    run(track_faces, frames, FaceOptions(detect_every=detect_every, max_gap=max_gap))
+    return max(counts)
+
+
+@pytest.mark.parametrize(("gap", "filled"), [(6, True), (7, False)])
+def test_max_gap_holds_however_seldom_the_detector_looks(scripted, gap, filled):
+    """At 25 frames a second it looks at every 5th frame; one look finds nothing, so 9 frames are without a face."""
+    scripted([[(0, 0, 50)], [], [(0, 0, 50)], [(0, 0, 50)]])
+    options = FaceOptions(detect_every=300, max_gap=gap + 3 if filled else gap)
+    found, _ = run(track_faces, moving_dot(16), options)
+    expected = range(16) if filled else [0, *range(10, 16)]
+    assert [row.frame for row in found.rows] == list(expected)
+
+
 def test_filled_places_follow_the_time_not_the_frame_number(scripted):
     times = [0.0, 0.01, 0.15, 0.2]
     scripted([[(0, 0, 50)], [(20, 0, 50)]])

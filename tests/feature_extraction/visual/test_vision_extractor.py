@@ -209,9 +209,11 @@ def test_the_cost_of_a_clip_is_what_the_model_sees(folders, write_faces, random_
     assert costs["videomae"] == [10, 16] and costs["sunlicai"] == [10, 32]
     extractor = build(folders, "clip")
     assert [[clip.name for clip in batch] for batch in extractor.plan([short, long], None, 95)] == [["long"], ["short"]]
-    assert [[clip.name for clip in batch] for batch in extractor.plan([short, short, long], None)] == [
+    shorter = write_faces(tmp_path, "shorter", random_faces(7, 0))
+    assert [[clip.name for clip in batch] for batch in extractor.plan([shorter, short, shorter, long], None)] == [
         ["long"],
-        ["short", "short"],
+        ["short"],  # on a CPU: 16 frames at most, or one clip
+        ["shorter", "shorter"],
     ]
     extractor.device = torch.device("cuda")
     extractor.view.nbytes = 3 * 224 * 224  # pictures of the usual size: about 670 in memory at once

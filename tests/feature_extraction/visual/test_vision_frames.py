@@ -85,7 +85,7 @@ def test_tiny_pictures_keep_their_layout(shape, view_of):
 
 
 def test_a_strip_is_refused_before_it_grows(view_of):
-    with pytest.raises(SampleError, match="1 x 40 pixels is no face"):
+    with pytest.raises(SampleError, match="a picture of 1 x 40 pixels is no face"):
         view_of(SQUARE).pictures(np.zeros((1, 1, 40, 3), np.uint8))
 
 

@@ -129,7 +129,9 @@ def test_bad_clips_are_listed_and_the_others_done(models, corpus, write_faces, c
     assert "5 done, 0 already there, 4 failed" in out
     lines = {line.split(": ")[1]: line for line in out.splitlines() if line.startswith("  failed: ")}
     assert "found uint8 (3, 40, 40)" in lines["grey"] and "float64" in lines["floats"]
-    assert "no face" in lines["strip"] and "not a readable .npy" in lines["cut"]
+    assert (
+        "strip.npy: a picture of 2 x 200 pixels is no face" in lines["strip"] and "not a readable .npy" in lines["cut"]
+    )
     folder = corpus / "features" / "tiny.v1-UTT"
     np.testing.assert_allclose(np.load(folder / "pixel.npy"), np.load(folder / "large.npy"), atol=1e-4)
     assert {line.split(",")[0] for line in (folder / "failures.csv").read_text().splitlines()[1:]} == set(lines)
@@ -183,6 +185,26 @@ def test_model_folders_that_do_not_fit_together(models, corpus, tmp_path):
     with pytest.raises(UserError, match=r"holds no preprocessor_config.json"):
         run(corpus, other_size)
     assert not list((corpus / "features").glob("*/*.npy"))
+
+
+class Unknown:
+    """A class of the program that wrote the file."""
+
+
+def test_weights_that_hold_code_are_named_and_not_opened(models, corpus, tmp_path):
+    from safetensors.torch import load_file
+
+    folder = changed(models("vit"), tmp_path / "pickled")
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save({**weights, "log": Unknown()}, folder / "pytorch_model.bin")
+    with pytest.raises(UserError) as caught:
+        run(corpus, folder)
+    message = str(caught.value)
+    assert f"{folder}: one of its weight files holds {__name__}.Unknown, which could run code; not opened" in message
+    assert "weights_only" not in message and "succeed" not in message and "\x1b" not in message
+    torch.save(weights, folder / "pytorch_model.bin")
+    assert run(corpus, folder, "--limit", "1") == 0
 
 
 def test_published_checkpoints_with_heads_load(models, corpus, tmp_path):

@@ -1,0 +1,1 @@
+"""Predictions of a saved model for clips or feature folders (``main-predict.py``)."""
