@@ -42,7 +42,9 @@ def check_models(stems: Sequence[str], gpu: int = -1, tools: Path = PATH_TO_PRET
     Raises:
         UserError: a name is neither in the registry nor a folder below tools/transformers/.
     """
-    rows = [registry_row(stem, tools) for stem in stems] or [row for row in FEATURES if row.script and row.present(tools)]
+    rows = [registry_row(stem, tools) for stem in stems]
+    if not rows:
+        rows = [row for row in FEATURES if row.script and row.present(tools)]
     return [check_model(row, gpu) for row in rows]
 
 
