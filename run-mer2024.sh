@@ -162,19 +162,26 @@ step_setup() { echo "ready: $python"; }
 #                  extracts a sample with what is present, --download fetches a model from the Hugging Face hub
 step_models() { "$python" -m feature_extraction.registry "$@"; }
 
+preprocess_module() { # the module that makes the corpus of take_corpus
+    case $dataset in
+        MER2024 | MER2023 | MER2023_UNLABEL | CMUMOSI | CMUMOSEI | MELD | SIMS | SIMSv2)
+            printf '%s' "$dataset" | tr '[:upper:]' '[:lower:]' ;;
+        IEMOCAP | IEMOCAPFour | IEMOCAPSix) printf iemocap ;;
+        *) die "--dataset $dataset: no corpus with a preprocessing of its own (MER2024, MER2023, MER2023_UNLABEL, IEMOCAP, CMUMOSI,
+CMUMOSEI, MELD, SIMS, SIMSv2); your own videos: python -m toolkit.preprocess.custom --help" ;;
+    esac
+}
+
 # preprocess [--dataset MER2024] [--raw_root mer2024-dataset] [--data_root D]
 #                  step 1: raw download -> <D>/mer2024-dataset-process/video, label-6way.npz and 16 kHz audio/
 step_preprocess() {
     local module
     take_corpus "$@"
-    case $dataset in
-        IEMOCAP*) module=iemocap; [ "$dataset" != IEMOCAP ] || dataset=IEMOCAPFour ;; # both label sets share one folder
-        *) module=$(printf '%s' "$dataset" | tr '[:upper:]' '[:lower:]') ;;
-    esac
-    [ -f "$home/toolkit/preprocess/$module.py" ] || die "--dataset $dataset: no corpus with a preprocessing of its own;
-your own videos: python -m toolkit.preprocess.custom --help"
+    module=$(preprocess_module) || exit 1
+    [ "$dataset" != IEMOCAP ] || dataset=IEMOCAPFour # both label sets share one folder
     clips -m "toolkit.preprocess.$module" ${root:+--data_root "$root"} ${rest[@]+"${rest[@]}"}
-    clips -m toolkit.preprocess.audio --dataset "$dataset" ${root:+--data_root "$root"}
+    rest=(); if has_flag --overwrite "$@"; then rest=(--overwrite); fi
+    clips -m toolkit.preprocess.audio --dataset "$dataset" ${root:+--data_root "$root"} ${rest[@]+"${rest[@]}"}
 }
 
 # faces [--data_root D] [--num_workers N] [--preview N]
@@ -211,6 +218,10 @@ step_asr() {
     done
     process=$(place root) || exit 1; merged=$(place transcript); checked=$process/checked-transcription.csv
     [ -e "$checked" ] || checked=""
+    if [ -e "$merged" ] && [ ! -e "$process/transcription-old.csv" ]; then
+        die "$merged holds transcripts that this step did not make (of the download, or yours): nothing is done.
+To replace them by recognised ones move the file away; to keep those that are right name it checked-transcription.csv"
+    fi
     clips "${here}main-asr.py" generate_transcription_files_asr "$(place audio)" "$process/transcription-old.csv" \
         --gpu "$(gpu)" ${others[@]+"${others[@]}"}
     py "${here}main-asr.py" merge_trans_with_checked "$process/transcription-old.csv" "$checked" "$merged" --column "$column"
@@ -353,7 +364,7 @@ for argument in "$@"; do
         usage "$step"
         find_python
         case $step in # the flags of the command behind the step, when the environment is there
-            preprocess) set -- -m toolkit.preprocess.mer2024 ;;
+            preprocess) take_corpus "$@"; set -- -m "toolkit.preprocess.$(preprocess_module)" ;;
             faces) set -- "$home"/feature_extraction/visual/extract_openface.py ;;
             audio) set -- "$home"/feature_extraction/audio/extract_audio_huggingface.py ;;
             visual) set -- "$home"/feature_extraction/visual/extract_minixception_embedding.py ;;
@@ -374,4 +385,4 @@ for argument in "$@"; do
 done
 ensure_setup
 "step_$step" "$@"
-[ "$some_failed" -eq 0 ] || die "finished, but some clips or runs failed: they are listed above"
+[ "$some_failed" -eq 0 ] || die "finished, but some clips, runs or checks failed: they are listed above"

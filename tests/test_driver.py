@@ -93,6 +93,11 @@ def test_commands_of_the_registry(capsys):
     ]
 
 
+def _function(name):
+    """The text of one function of the driver."""
+    return f"{name}() {{" + DRIVER.read_text().partition(f"\n{name}() {{")[2].partition("\n}\n")[0] + "\n}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "dataset", "root", "rest"),
     [
@@ -102,9 +107,38 @@ def test_commands_of_the_registry(capsys):
     ],
 )
 def test_dataset_and_data_root_are_taken_from_the_arguments_of_a_step(arguments, dataset, root, rest):
-    function = DRIVER.read_text().partition("\ntake_corpus() {")[2].partition("\n}\n")[0]
     shown = 'printf "%s\\n" "$dataset" "$root" "${corpus[@]}" -- ${rest[@]+"${rest[@]}"}'
-    program = f'take_corpus() {{{function}\n}}\ntake_corpus "$@"\n{shown}'
+    program = f'{_function("take_corpus")}\ntake_corpus "$@"\n{shown}'
     done = subprocess.run(["bash", "-euc", program, "x", *arguments], capture_output=True, text=True, check=True)
     corpus = ["--dataset", dataset, *(["--data_root", root] if root else [])]
     assert done.stdout.splitlines() == [dataset, root, *corpus, "--", *rest]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "module"),
+    [("MER2024", "mer2024"), ("MER2023_UNLABEL", "mer2023_unlabel"), ("SIMSv2", "simsv2")]
+    + [(name, "iemocap") for name in ("IEMOCAP", "IEMOCAPFour", "IEMOCAPSix")],
+)
+def test_preprocess_finds_the_module_of_a_corpus(dataset, module):
+    program = f"die() {{ exit 9; }}\n{_function('preprocess_module')}\ndataset={dataset}; preprocess_module"
+    done = subprocess.run(["bash", "-euc", program], capture_output=True, text=True, check=True)
+    assert done.stdout == module
+    assert (REPOSITORY / "toolkit" / "preprocess" / f"{module}.py").is_file()
+
+
+@pytest.mark.parametrize("dataset", ["media", "custom", "mer2024", "MyCorpus"])
+def test_preprocess_takes_no_other_name(dataset):
+    program = f"die() {{ exit 9; }}\n{_function('preprocess_module')}\ndataset={dataset}; preprocess_module"
+    assert subprocess.run(["bash", "-euc", program], capture_output=True, check=False).returncode == 9
+
+
+@pytest.mark.parametrize(("there", "status"), [(["t.csv"], 9), (["t.csv", "transcription-old.csv"], 0), ([], 0)])
+def test_asr_replaces_only_transcripts_that_it_made(tmp_path, there, status):
+    for name in there:
+        (tmp_path / name).write_text("name,chinese\na,b\n")
+    stand_ins = (
+        f'place() {{ case $1 in root) echo "{tmp_path}" ;; transcript) echo "{tmp_path}/t.csv" ;; *) echo x ;; esac; }}\n'
+        "die() { exit 9; }; clips() { :; }; py() { :; }; gpu() { echo -1; }; here=''\n"
+    )
+    program = f"{stand_ins}{_function('take_corpus')}\n{_function('step_asr')}\nstep_asr --dataset SIMS"
+    assert subprocess.run(["bash", "-euc", program], capture_output=True, check=False).returncode == status
