@@ -137,7 +137,7 @@ def test_asr_replaces_only_transcripts_that_it_made(tmp_path, there, status):
     for name in there:
         (tmp_path / name).write_text("name,chinese\na,b\n")
     stand_ins = (
-        f'place() {{ case $1 in root) echo "{tmp_path}" ;; transcript) echo "{tmp_path}/t.csv" ;; *) echo x ;; esac; }}\n'
+        f'place() {{ case $1 in root) echo "{tmp_path}" ;; *) echo "{tmp_path}/t.csv" ;; esac; }}\n'
         "die() { exit 9; }; clips() { :; }; py() { :; }; gpu() { echo -1; }; here=''\n"
     )
     program = f"{stand_ins}{_function('take_corpus')}\n{_function('step_asr')}\nstep_asr --dataset SIMS"
