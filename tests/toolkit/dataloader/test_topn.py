@@ -4,7 +4,7 @@ import pytest
 
 from toolkit.data.features import feature_folder_name
 from toolkit.dataloader.modalities import MODALITY_OF_STEM, known_modality
-from toolkit.dataloader.topn import Ranks, ranks_from_leaderboard, topn_features
+from toolkit.dataloader.topn import Ranks, lacking, ranks_from_leaderboard, read_ranks, topn_features
 from toolkit.globals import (
     AUDIO_RANK_LOW2HIGH,
     IMAGR_RANK_LOW2HIGH,
@@ -114,3 +114,59 @@ def test_unknown_features_are_named():
         ranks_from_leaderboard([_row("yours-UTT", 0.5), _row("mine_UTT", 0.5), *ROWS])
     with pytest.raises(UserError, match="no unimodal utt run"):
         ranks_from_leaderboard(ROWS[7:])
+
+
+# ---------------------------------------------------------------- ranks in a csv, and what they cannot give
+
+
+def _ranks(folder, *lines):
+    path = folder / "ranks.csv"
+    path.write_text("\n".join(["modality,rank,feature,name", *lines]) + "\n")
+    return path
+
+
+def test_a_csv_of_ranks_feeds_topn(all_folders, tmp_path):
+    (all_folders / "my net-UTT").mkdir()
+    lines = [
+        "V,2,emonet_UTT,EmoNet",
+        "A,1,eGeMAPS_UTT,eGeMAPS",
+        "A,10,vggish_UTT,",
+        "A,9,IS09_UTT,",
+        "V,1,my net-UTT,x",
+    ]
+    ranks = read_ranks(_ranks(tmp_path, *lines))
+    assert ranks == Ranks(("vggish", "IS09", "eGeMAPS"), (), ("emonet", "my net"))
+    features, letters = topn_features(2, "AV", all_folders, ranks)
+    assert features == ("IS09_UTT", "eGeMAPS_UTT", "emonet_UTT", "my net-UTT", "emonet_UTT", "my net-UTT")
+    assert letters == tuple("AAVVVV")
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["S,1,eGeMAPS_UTT,"], "eGeMAPS_UTT has the modality 'S'; A, T or V"),
+        (
+            ["A,1,eGeMAPS_UTT,", "A,1,vggish_UTT,"],
+            "vggish_UTT has the rank '1'; expected are 1, 2, ..., each once in A",
+        ),
+        (["A,first,eGeMAPS_UTT,"], "eGeMAPS_UTT has the rank 'first'"),
+        (["A,1,eGeMAPS,"], "feature 'eGeMAPS' does not end in -UTT"),
+        (["A,1,eGeMAPS_UTT,", "V,1,eGeMAPS_UTT,"], "line 3: .*eGeMAPS_UTT"),
+        ([], "no feature in it"),
+    ],
+)
+def test_a_bad_csv_of_ranks(tmp_path, lines, message):
+    with pytest.raises(UserError, match=message):
+        read_ranks(_ranks(tmp_path, *lines))
+
+
+def test_what_a_combination_lacks(all_folders):
+    ranks = Ranks(("eGeMAPS", "VGGish"), ("MacBERT-large",), ("my net", "EmoNet", "CLIP-large"))
+    assert [lacking(n, "AV", all_folders, ranks) for n in (1, 2)] == ["", ""]
+    assert lacking(2, "AT", all_folders, ranks) == "only 1 text feature ranked"
+    assert lacking(3, "AVT", all_folders, ranks) == (
+        "only 2 audio features ranked; only 1 text feature ranked; no folder my net-UTT"
+    )
+    (all_folders / "vggish_UTT").rename(all_folders / "vggish-UTT")  # either separator will do
+    (all_folders / "emonet_UTT").rename(all_folders / "emonet_FRA")  # frames will not
+    assert lacking(2, "AV", all_folders, ranks) == "no folder emonet_UTT"
