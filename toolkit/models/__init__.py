@@ -62,10 +62,15 @@ class FusionOutput(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelRow:
-    """Where a model's class is (``module:Class``) and which feature types it takes."""
+    """Where a model's class is (``module:Class``), which feature types it takes, and what its search draws from.
+
+    `space` is hyper-parameter -> values (one value: fixed); None: the model's entry in ``model-tune.yaml``. ``lr`` and
+    ``grad_clip`` need not be in it (`toolkit.train.hyperparams.USUAL`).
+    """
 
     location: str
     feat_types: tuple[str, ...]
+    space: Mapping[str, Any] | None = None
 
 
 MODELS: dict[str, ModelRow] = {

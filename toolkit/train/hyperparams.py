@@ -8,22 +8,26 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.models import MODELS
 from toolkit.utils.errors import UserError
 
 SPACE_FILE = Path(__file__).resolve().parent.parent / "model-tune.yaml"
 OPTIMISER_KEYS = ("lr", "grad_clip")
+USUAL = {"grad_clip": -1.0, "lr": (1e-3, 1e-4)}  # of a model whose row states neither
 WHOLE_KEYS = ("rank", "layers", "num_layers", "num_heads", "cpc_layers", "conv1d_kernel_size")
 
 
 def read_space(model: str, hyper_path: str | Path | None = None) -> dict[str, list[Any]]:
-    """The space of `model`: key -> list of values, keys in file order.
+    """The space of `model`, of its row in `MODELS` or of ``model-tune.yaml``: key -> list of values, keys in order.
 
     `hyper_path` names a yaml that fixes or narrows keys: ``{hidden_dim: 128, ...}``, or that below the model's name.
 
     Raises:
         UserError: the file is missing or unreadable, or holds a key that the model does not have.
     """
-    space = {key: _as_list(value) for key, value in _read_yaml(SPACE_FILE)[model].items()}
+    stated = MODELS[model].space
+    stated = _read_yaml(SPACE_FILE)[model] if stated is None else USUAL | dict(stated)
+    space = {key: _as_list(value) for key, value in stated.items()}
     if hyper_path is None:
         return space
     given = _read_yaml(Path(hyper_path))

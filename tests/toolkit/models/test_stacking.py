@@ -146,7 +146,7 @@ def test_masks_of_ones_equal_no_dropout_and_leave_the_random_stream_alone(name):
     _close(found.interloss, wanted.interloss)
 
 
-@pytest.mark.parametrize("name", UTT_MODELS)
+@pytest.mark.parametrize("name", FUSION_DROPOUTS)
 def test_dropout_is_where_the_reference_has_it(name):
     model = _model(name)
     shapes = _mask_shapes(model, _batch(name))

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from toolkit.models import MODELS
+from toolkit.models import MODELS, ModelRow
 from toolkit.train.hyperparams import draw, read_space
 from toolkit.train.settings import stream_seed
 from toolkit.utils.errors import UserError
@@ -17,6 +17,16 @@ def test_the_space_of_attention():
         "grad_clip": [-1.0],
         "lr": [1e-3, 1e-4],
     }
+
+
+def test_a_row_may_state_its_own_space(monkeypatch, tmp_path):
+    row = ModelRow("toolkit.models.lf_dnn:LFDNN", ("utt",), {"hidden_dim": (32, 64), "dropout": 0.3, "lr": 0.01})
+    monkeypatch.setitem(MODELS, "mine", row)
+    assert read_space("mine") == {"grad_clip": [-1.0], "lr": [0.01], "hidden_dim": [32, 64], "dropout": [0.3]}
+    (tmp_path / "h.yaml").write_text("hidden_dim: 64\n")
+    assert read_space("mine", tmp_path / "h.yaml")["hidden_dim"] == [64]
+    monkeypatch.setitem(MODELS, "mine", ModelRow(row.location, ("utt",), {"hidden_dim": 8}))
+    assert read_space("mine") == {"grad_clip": [-1.0], "lr": [1e-3, 1e-4], "hidden_dim": [8]}
 
 
 def test_every_model_has_a_space_with_learning_rate_and_clipping():
