@@ -233,11 +233,20 @@ step_text() { extract text "$@"; }
 
 search=(--trials 50 --seed 1 --resume) # what the training steps do unless flags say otherwise
 
+tables() { # tables unimodal|fusion: the paper's whole table; the flags of $rest but --all are passed on
+    local argument passed=()
+    for argument in "${rest[@]}"; do [ "$argument" = --all ] || passed+=("$argument"); done
+    clips -m toolkit.train.tables "$1" "${corpus[@]}" --gpu "$(gpu)" ${passed[@]+"${passed[@]}"}
+}
+
 # unimodal [FEATURE_FOLDER ...] [--data_root D] [--trials 50] ...
 #                  step 7: train on one feature at a time (default: every ...UTT folder), 50 random draws each, resumed
+# unimodal --all [--features GLOB ...] [--modality FEATURE=audio ...] [--trials 50] [--repeat_best 6] ...
+#                  the paper's unimodal table: every feature, ranked per modality -> saved-tables/
 step_unimodal() {
     local feature features
     take_corpus "$@"
+    if has_flag --all ${rest[@]+"${rest[@]}"}; then tables unimodal; return; fi
     split_names ${rest[@]+"${rest[@]}"}
     features=$(place features) || exit 1
     if [ ${#names[@]} -eq 0 ]; then
@@ -254,8 +263,11 @@ step_unimodal() {
 
 # fusion [AUDIO TEXT VIDEO] [--data_root D] [--trials 50] ...
 #                  step 8: train on three features together (default: the best-ranked one of each modality)
+# fusion --all [--topn 1 2 3 4 5 6] [--modalities AVT AV AT VT] [--rank_from paper] ...
+#                  the paper's top-n table, from those ranks
 step_fusion() {
     take_corpus "$@"
+    if has_flag --all ${rest[@]+"${rest[@]}"}; then tables fusion; return; fi
     split_names ${rest[@]+"${rest[@]}"}
     [ ${#names[@]} -gt 0 ] || names=(chinese-hubert-large-UTT Baichuan-13B-Base-UTT clip-vit-large-patch14-UTT)
     [ ${#names[@]} -eq 3 ] || die "give three feature folders (audio, text, video) or none"
@@ -376,7 +388,7 @@ for argument in "$@"; do
             predict) set -- "$home"/main-predict.py ;;
             check) set -- -m toolkit.check ;;
             submission) set -- -m toolkit.submission ;;
-            unimodal | fusion) set -- "$home"/main-release.py ;;
+            unimodal | fusion) if has_flag --all "$@"; then set -- -m toolkit.train.tables "$step"; else set -- "$home"/main-release.py; fi ;;
             *) exit 0 ;;
         esac
         if [ -x "$python" ]; then echo; "$python" "$@" --help; fi
