@@ -22,7 +22,10 @@ from toolkit.utils.errors import UserError, run_main
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m toolkit.check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m toolkit.check",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--dataset", required=True, metavar="NAME", help="e.g. MER2024, or one of your own")
     parser.add_argument("--data_root", help="folder that holds <dataset>-dataset-process/ (default: MER_DATA_ROOT)")
@@ -44,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if args.html is not None and args.html.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--html {args.html}: is no name of a page; it would be overwritten; end it in .html")
+    if args.html is not None and args.html.is_dir():
+        raise UserError(f"--html {args.html}: is a folder; name a file in it, such as {args.html / 'report.html'}")
     if args.html is not None and not args.html.absolute().parent.is_dir():
         raise UserError(f"--html {args.html}: its folder does not exist; make it first")
     report = check_corpus(

@@ -33,13 +33,24 @@ def check_features(subject: Subject, workers: Workers, pattern: str = "*") -> It
     known = list_feature_folders(root)
     chosen = [name for name in known if fnmatch.fnmatchcase(name, pattern)]
     if not chosen:
-        overview.add("feature_none", str(root), f"none fits {pattern!r}" if known else "")
+        overview.add("feature_none", str(root))
     elif pattern == "*":
         _names(overview, root, known)
     overview.fact("folders", f"{len(chosen)} of {len(known)}" if pattern != "*" else len(known))
     yield overview
     for name in chosen:
         yield _check_folder(subject, workers, root / name)
+
+
+def require_folder(root: Path, pattern: str) -> None:
+    """See that a feature folder fits `pattern`.
+
+    Raises:
+        UserError: none does (names those that are there).
+    """
+    known = list_feature_folders(root)
+    if not any(fnmatch.fnmatchcase(name, pattern) for name in known):
+        raise UserError(f"--features {pattern}: no folder of {root} fits; there: {', '.join(known) or 'none'}")
 
 
 def _names(part: Part, root: Path, known: list[str]) -> None:

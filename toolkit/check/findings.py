@@ -65,6 +65,11 @@ RULES: dict[str, Rule] = {
         ("video_streams", "pictures and sound differ in length", "look at the clip"),
         ("video_extra", "a video that the label file does not name", "it is not used"),
         ("video_other", "a file that is no video", "it is not used"),
+        (
+            "video_dropped",
+            "named in failures.csv of the preprocess command",
+            "mend what the reason says and run the preprocess command again",
+        ),
     ),
     **_rules(
         ERROR,

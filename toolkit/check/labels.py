@@ -9,6 +9,7 @@ from toolkit.check.subject import Subject
 from toolkit.data.labels import Labels, read_labels
 from toolkit.dataloader.corpora import Corpus
 from toolkit.globals import MISSING_VALENCE
+from toolkit.preprocess.known import known_sizes
 from toolkit.utils.errors import UserError
 
 
@@ -22,6 +23,8 @@ def check_labels(subject: Subject) -> Part:
         part.add("label_file", path.name, str(error).removeprefix(f"{path}: ").removeprefix(f"{path} "))
         return part
     part.fact("samples", ", ".join(f"{split} {len(labels):,}" for split, labels in splits.items()) or "none")
+    if whole := known_sizes(subject.paths.dataset):
+        part.fact("whole corpus", whole)
     _names(part, subject, splits)
     if subject.corpus is None:
         part.fact("classes", "not checked: this corpus is not in the table of corpora")

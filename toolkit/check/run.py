@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from toolkit.check.faces import check_faces
-from toolkit.check.features import check_features
+from toolkit.check.features import check_features, require_folder
 from toolkit.check.findings import ERROR, WARNING, Part
 from toolkit.check.labels import check_labels
 from toolkit.check.sounds import check_sounds
@@ -57,12 +57,12 @@ def check_corpus(
 
     Args:
         features: pattern of the feature folders to look at.
-        kinds: the parts to look at; the labels are read in any case.
+        kinds: the parts to look at; the labels are read in any case, because they name the clips.
         workers: processes (0: this one).
         quick: containers and headers only: nothing is decoded, sounds and arrays are not read.
 
     Raises:
-        UserError: no such dataset, no such root, or a part that does not exist.
+        UserError: no such dataset, no such root, a part that does not exist, or a pattern that no feature folder fits.
     """
     started = time.perf_counter()
     unknown = [kind for kind in kinds if kind not in KINDS]
@@ -74,8 +74,11 @@ def check_corpus(
             f"{paths.root} does not exist; make it with the corpus' preprocess command, or point --data_root "
             "at the folder that holds it"
         )
+    if "features" in kinds and features != "*":
+        require_folder(paths.features, features)
     subject = Subject(paths, get_corpus(dataset, data_root), quick)
-    parts = [check_labels(subject)]
+    labels = check_labels(subject)
+    parts = [labels] if "labels" in kinds else []
     with Workers(workers, progress) as pool:
         if "videos" in kinds:
             parts.append(check_videos(subject, pool))

@@ -33,6 +33,8 @@ def check_transcripts(subject: Subject) -> Part:
     for name, count in counts.items():
         if not name.strip() or name != name.strip():
             part.add("text_name", repr(name), "empty" if not name.strip() else "blanks at its ends")
+        elif "/" in name or "\0" in name or name.startswith("."):
+            part.add("text_name", repr(name), "cannot be the name of a file")
         if count > 1:
             part.add("text_twice", name, f"{count} rows")
     if not subject.names:

@@ -11,6 +11,7 @@ from toolkit.check.subject import Subject, census, compare_names, lengths_differ
 from toolkit.check.video_probe import VideoFacts, probe_video
 from toolkit.check.workers import Failed, Workers
 from toolkit.preprocess.media import VIDEO_SUFFIXES
+from toolkit.utils.failures import FAILURES_FILE, older_failures
 
 
 def check_videos(subject: Subject, workers: Workers) -> Part:
@@ -22,7 +23,10 @@ def check_videos(subject: Subject, workers: Workers) -> Part:
         return part
     found, others = list_files(folder, VIDEO_SUFFIXES)
     for other in others:
-        part.add("video_other", other)
+        if other != FAILURES_FILE:  # the preprocess command's own
+            part.add("video_other", other)
+    for name, reason in older_failures(folder):
+        part.add("video_dropped", name, reason)
     for name, files in found.items():
         if len(files) > 1:
             part.add("video_twice", name, " and ".join(file.name for file in files))

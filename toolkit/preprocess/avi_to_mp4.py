@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from toolkit.preprocess.batch import BatchReport, Job, run_jobs
-from toolkit.preprocess.media import MediaError, ffmpeg_path, run_ffmpeg
+from toolkit.preprocess.batch import BatchReport, Job, is_made, printable, run_jobs
+from toolkit.preprocess.media import MediaError, ffmpeg_path, media_files, run_ffmpeg
 from toolkit.utils import atomic
 from toolkit.utils.errors import UserError
 
@@ -20,24 +20,24 @@ def convert_folder(
 ) -> BatchReport:
     """Make ``<save_root>/<name>.mp4`` of every ``.avi`` of `video_root`; finished ones are skipped.
 
-    With `remove_avi` the avi goes when its mp4 is there, is as long (to 0.2 s) and was made without a complaint.
+    With `remove_avi` an avi goes as soon as this run has made its mp4, without a complaint and as long (to 0.2 s). By
+    an mp4 that was there before it stays, with a warning: nobody knows what that one was made from.
 
     Raises:
-        UserError: no such folder, no avi in it, or no ffmpeg.
+        UserError: no such folder, no avi in it, two of one name (``a.avi``, ``a.AVI``), or no ffmpeg.
     """
     ffmpeg_path()  # before any work
-    if not video_root.is_dir():
-        raise UserError(f"{video_root} is not a folder")
-    files = sorted(path for path in video_root.iterdir() if path.suffix.lower() == ".avi" and path.name[0] != ".")
+    files = media_files(video_root, (".avi",))
     if not files:
         raise UserError(f"{video_root} holds no .avi")
     jobs = [Job(path.stem, path, save_root / f"{path.stem}.mp4") for path in files]
-    report = run_jobs(jobs, _convert, "mp4", overwrite=overwrite, progress=progress)
-    if remove_avi:
-        kept = {name for name, _ in [*report.failures, *report.warnings]}
-        for job in jobs:
-            if job.name not in kept:
-                _remove(job, report)
+    there = [job for job in jobs if remove_avi and not overwrite and is_made(job)]
+    work = _convert_and_remove if remove_avi else _convert
+    report = run_jobs(jobs, work, "mp4", overwrite=overwrite, progress=progress)
+    for job in there:
+        text = f"the avi stays: {job.target.name} was there before this run (--overwrite makes it again)"
+        report.warnings.append((printable(job.name), printable(text)))
+    report.warnings.sort()
     return report
 
 
@@ -52,13 +52,21 @@ def _convert(job: Job, stop: threading.Event) -> str:
     return " ".join(complaints.split())
 
 
-def _remove(job: Job, report: BatchReport) -> None:
-    before, after = seconds_of(job.source), seconds_of(job.target)
-    if before is None or after is None or abs(before - after) > _TOLERANCE:
-        shown = ["unreadable" if value is None else f"{value:.2f} s" for value in (before, after)]
-        report.warnings.append((job.name, f"the avi ({shown[0]}) stays: its mp4 ({shown[1]}) is not as long"))
-        return
+def _convert_and_remove(job: Job, stop: threading.Event) -> str:
+    complaints = _convert(job, stop)
+    fault = complaints or length_fault(seconds_of(job.source), seconds_of(job.target))
+    if fault:
+        return f"the avi stays: {fault}"
     job.source.unlink()
+    return ""
+
+
+def length_fault(before: float | None, after: float | None) -> str:
+    """Why an mp4 of `after` seconds cannot stand for an avi of `before` seconds (None: unreadable); "" when it can."""
+    if before is not None and after is not None and abs(before - after) <= _TOLERANCE:
+        return ""
+    shown = ["unreadable" if value is None else f"{value:.2f} s" for value in (before, after)]
+    return f"its mp4 ({shown[1]}) is not as long as it ({shown[0]})"
 
 
 def seconds_of(path: Path) -> float | None:

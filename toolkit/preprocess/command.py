@@ -12,6 +12,7 @@ from toolkit.preprocess.batch import print_report
 from toolkit.preprocess.place import LINKS
 from toolkit.preprocess.prepare import Options, prepare
 from toolkit.preprocess.raw_corpus import RawCorpus, Reader
+from toolkit.utils.errors import UserError
 
 
 def run_corpus(
@@ -32,6 +33,8 @@ def run_corpus(
     args = _parser(doc, raw_folder, CORPUS_LAYOUTS[dataset].root).parse_args(argv)
     paths = corpus_paths(dataset, args.data_root)
     base = Path(args.data_root).expanduser() if args.data_root else default_data_root()
+    if base.exists() and not base.is_dir():
+        raise UserError(f"{base} is a file; --data_root (or MER_DATA_ROOT) must be a folder")
     raw = read((args.raw_root or base / raw_folder).expanduser(), paths)
     paths.root.mkdir(parents=True, exist_ok=True)
     prepared = prepare(raw, paths, Options(args.link, args.workers, args.overwrite))
@@ -46,17 +49,29 @@ def run_corpus(
 
 
 def _parser(doc: str, raw_folder: str, folder: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("--raw_root", type=Path, help=f"the download (default: {raw_folder}/ below the data root)")
     parser.add_argument("--data_root", help=f"folder that gets {folder}/ (default: MER_DATA_ROOT)")
     parser.add_argument(
         "--link", choices=list(LINKS), default="hard", help="how to place videos that need no cutting (default: hard)"
     )
     parser.add_argument(
-        "--workers", "--num_workers", type=int, help="clips at the same time (default: one per core, at most 8)"
+        "--workers",
+        "--num_workers",
+        type=worker_count,
+        help="clips at the same time (default: one per core, at most 8)",
     )
     parser.add_argument("--overwrite", action="store_true", help="make finished clips and transcripts again")
     return parser
+
+
+def worker_count(text: str) -> int:
+    """A number of workers, 1 or more, for argparse."""
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
 
 
 def count_lines(raw: RawCorpus, written: Mapping[str, Mapping[str, int]], corpus: str) -> list[str]:

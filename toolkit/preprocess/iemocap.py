@@ -31,7 +31,7 @@ _UTTERANCE = re.compile(r"(?P<name>\S+) \[(?P<start>\d+(\.\d+)?)-(?P<end>\d+(\.\
 _EVALUATION = re.compile(r"\[[^]]*\]\s+(?P<name>\S+)\s+(?P<emotion>\w+)\s+\[")
 _NAMES = {"hap": "happy", "sad": "sad", "neu": "neutral", "ang": "angry", "exc": "excited", "fru": "frustrated"}
 # dataset -> (pickled table, classes, samples of the whole corpus there, and by EmoEvaluation)
-_SETS = {
+SETS = {
     "IEMOCAPFour": ("IEMOCAP_features_raw_4way.pkl", EMOS_IEMOCAP_FOUR, 5531, 5531),
     "IEMOCAPSix": ("IEMOCAP_features_raw_6way.pkl", EMOS_IEMOCAP_SIX, 7433, 7380),
 }
@@ -65,7 +65,7 @@ def read(raw_root: Path, paths: CorpusPaths) -> RawCorpus:
                 clips.append(Clip(match["name"], source, float(match["start"]), float(match["end"]), half))
                 texts.setdefault(match["name"], {"english": match["text"].strip()})
     labels, known, notes = {}, {}, []
-    for dataset, (table, classes, known_table, known_evaluation) in _SETS.items():
+    for dataset, (table, classes, known_table, known_evaluation) in SETS.items():
         file = CORPUS_LAYOUTS[dataset].label
         found = find_pickle(table, (raw_root, paths.root))
         labels[file] = {KEY: _table_labels(found, classes) if found else _evaluation_labels(dialogues, classes)}
@@ -96,17 +96,23 @@ def _table_labels(path: Path, classes: Sequence[str]) -> dict[str, dict[str, Any
 
 
 def _evaluation_labels(dialogues: Sequence[Path], classes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Labels of ``EmoEvaluation``: dialogues in order of session and name, utterances in file order."""
+    """Labels of ``EmoEvaluation``: dialogues in order of session and name, utterances in file order.
+
+    Raises:
+        UserError: a dialogue's file is missing, or names no utterance.
+    """
     labels = {}
     for dialogue in dialogues:
         path = dialogue.parent.parent / "EmoEvaluation" / dialogue.name
-        for _, line in read_lines(path):
-            if match := _EVALUATION.match(line):
-                emotion = _NAMES.get(match["emotion"], "")
-                if emotion == "excited" and emotion not in classes:
-                    emotion = "happy"
-                if emotion in classes:
-                    labels[match["name"]] = {"emo": classes.index(emotion), "val": MISSING_VALENCE}
+        matches = [match for _, line in read_lines(path) if (match := _EVALUATION.match(line))]
+        if not matches:
+            raise UserError(f"{path}: no line of an evaluated utterance in it; unpack or download it again")
+        for match in matches:
+            emotion = _NAMES.get(match["emotion"], "")
+            if emotion == "excited" and emotion not in classes:
+                emotion = "happy"
+            if emotion in classes:
+                labels[match["name"]] = {"emo": classes.index(emotion), "val": MISSING_VALENCE}
     return labels
 
 

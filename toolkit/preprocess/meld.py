@@ -18,9 +18,15 @@ from typing import Any
 from toolkit.globals import EMOS_MELD, MISSING_VALENCE, CorpusPaths
 from toolkit.preprocess.command import run_corpus
 from toolkit.preprocess.raw_corpus import Clip, RawCorpus
-from toolkit.preprocess.raw_tables import read_emotion, read_index, require_parts, row_error, videos_by_name
+from toolkit.preprocess.raw_tables import (
+    read_emotion,
+    read_index,
+    read_table,
+    require_parts,
+    row_error,
+    videos_by_name,
+)
 from toolkit.utils.errors import UserError, run_main
-from toolkit.utils.read_files import read_csv
 
 # split of the label file -> (csv, folders that may hold the videos)
 SPLITS = {
@@ -71,7 +77,7 @@ def read_split(path: Path) -> dict[str, tuple[int, str]]:
         UserError: a column is missing, an utterance is repeated, a number or an emotion is wrong (names the line).
     """
     rows: dict[str, tuple[int, str]] = {}
-    for number, row in enumerate(read_csv(path, required=COLUMNS)):
+    for number, row in enumerate(read_table(path, COLUMNS)):
         name = f"dia{read_index(path, number, row, 'Dialogue_ID')}_utt{read_index(path, number, row, 'Utterance_ID')}"
         if name in rows:
             raise row_error(path, number, f"{name} stands in an earlier line, too")

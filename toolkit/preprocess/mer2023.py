@@ -19,9 +19,8 @@ from typing import Any
 from toolkit.globals import EMOS_MER, MISSING_VALENCE, CorpusPaths
 from toolkit.preprocess.command import run_corpus
 from toolkit.preprocess.raw_corpus import Clip, RawCorpus
-from toolkit.preprocess.raw_tables import read_emotion, read_number, require_parts, videos_by_name
-from toolkit.utils.errors import UserError, run_main
-from toolkit.utils.read_files import read_csv
+from toolkit.preprocess.raw_tables import read_emotion, read_number, read_table, require_parts, videos_by_name
+from toolkit.utils.errors import run_main
 
 SPLITS = ("train", "test1", "test2", "test3")
 WITHOUT_VALENCE = "test3"
@@ -46,8 +45,6 @@ def read(raw_root: Path, paths: CorpusPaths) -> RawCorpus:
         clips += [Clip(name, videos.get(name, folder / f"{name}.mp4")) for name in of_split]
         labels[f"{split}_corpus"] = of_split
         unlabelled += len(videos.keys() - of_split.keys())
-    if not labels["train_corpus"]:
-        raise UserError(f"{raw_root / 'train-label.csv'}: no clips in it")
     absent = [split for split in SPLITS if split not in there]
     notes = [f"{', '.join(absent)}: not in the download, left empty"] if absent else []
     notes += [f"{unlabelled:,} videos without a label are not used"] if unlabelled else []
@@ -66,7 +63,7 @@ def read_split(path: Path, with_valence: bool) -> dict[str, dict[str, Any]]:
     """
     required = ("name", "discrete", "valence") if with_valence else ("name", "discrete")
     labels = {}
-    for number, row in enumerate(read_csv(path, required=required, unique="name")):
+    for number, row in enumerate(read_table(path, required, unique="name")):
         emotion = read_emotion(path, number, row["discrete"], row["name"], EMOS_MER)
         valence = read_number(path, number, row, "valence", -math.inf, math.inf) if with_valence else MISSING_VALENCE
         labels[row["name"]] = {"emo": emotion, "val": valence}

@@ -17,9 +17,8 @@ from pathlib import Path
 from toolkit.globals import EMOS_MER, MISSING_VALENCE, CorpusPaths
 from toolkit.preprocess.command import run_corpus
 from toolkit.preprocess.raw_corpus import Clip, RawCorpus
-from toolkit.preprocess.raw_tables import read_emotion, require_parts, videos_by_name
-from toolkit.utils.errors import UserError, run_main
-from toolkit.utils.read_files import read_csv
+from toolkit.preprocess.raw_tables import read_emotion, read_table, require_parts, videos_by_name
+from toolkit.utils.errors import run_main
 
 LABELLED, UNLABELLED, LABEL_CSV = "video-labeled", "video-unlabeled-with-test2noise", "label-disdim.csv"
 KNOWN = {"train_corpus": 5030, "test1_corpus": 115595}  # clips of the whole corpus
@@ -60,9 +59,7 @@ def read_emotions(path: Path) -> dict[str, str]:
     Raises:
         UserError: a column is missing, a name is empty or repeated, or an emotion is unknown (names the line).
     """
-    rows = read_csv(path, required=("name", "discrete"), unique="name")
-    if not rows:
-        raise UserError(f"{path}: no labelled clips in it; at least 5 are needed for 5-fold cross-validation")
+    rows = read_table(path, ("name", "discrete"), unique="name")
     return {
         row["name"]: read_emotion(path, number, row["discrete"], row["name"], EMOS_MER)
         for number, row in enumerate(rows)

@@ -14,6 +14,8 @@ from toolkit.preprocess.cut import cut_clip, video_times
 from toolkit.preprocess.raw_corpus import Clip
 from toolkit.utils import atomic
 
+_TIME_STEP = 2.0  # seconds, the coarsest clock of a file system
+
 
 @dataclass(frozen=True)
 class ClipJob(Job):
@@ -28,11 +30,26 @@ def clip_job(clip: Clip, folder: Path) -> ClipJob:
     return ClipJob(clip.name, clip.source, folder / f"{clip.name}{suffix}", clip)
 
 
-def is_placed(job: ClipJob) -> bool:
-    """Whether the clip is there: a placed file has the size of its source; a cut one appears only when it is whole."""
-    if job.clip.is_cut:
+def is_placed(job: ClipJob, link: str = "") -> bool:
+    """Whether the clip is there, placed as `link` says ("": in any way); a cut one appears only when it is whole.
+
+    A placed file is its source itself, or has its size and its time of change (to 2 s, which is what FAT keeps). A copy
+    counts for "hard", too: where hard links are not possible nothing else is.
+    """
+    if job.clip.is_cut or not is_made(job):
         return is_made(job)
-    return is_made(job) and job.target.stat().st_size == job.source.stat().st_size
+    if _lies_there(job):
+        return True  # the download lies in the very place
+    if job.target.is_symlink() or job.target.samefile(job.source):
+        kind = "symbolic" if job.target.is_symlink() else "hard"
+        return job.target.samefile(job.source) and link in ("", kind)
+    found, wanted = job.target.stat(), job.source.stat()
+    same = found.st_size == wanted.st_size and abs(found.st_mtime - wanted.st_mtime) <= _TIME_STEP
+    return same and link != "symbolic"
+
+
+def _lies_there(job: ClipJob) -> bool:
+    return os.path.realpath(job.source) == os.path.join(os.path.realpath(job.target.parent), job.target.name)
 
 
 def clip_work(link: str) -> Work:
@@ -42,7 +59,7 @@ def clip_work(link: str) -> Work:
     def work(job: ClipJob, stop: threading.Event) -> str:
         if job.clip.is_cut:
             return cut_clip(job.clip, job.target, stop)
-        if os.path.realpath(job.source) == os.path.join(os.path.realpath(job.target.parent), job.target.name):
+        if _lies_there(job):
             return ""  # the download lies in the very place: nothing may be put over it
         video_times(job.source)  # an unreadable video is found now, not in the middle of the extraction
         place(job.source, job.target)
@@ -64,6 +81,8 @@ def _hard_link(source: Path, target: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     with atomic.atomic_path(target) as part:
         shutil.copyfile(source, part)
+        times = source.stat()
+        os.utime(part, ns=(times.st_atime_ns, times.st_mtime_ns))  # by which a later run knows whose copy this is
 
 
 def _symbolic_link(source: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,8 +13,9 @@ from toolkit.data.labels import Labels, read_labels, write_labels
 from toolkit.globals import CorpusPaths
 from toolkit.preprocess.batch import BatchReport, printable, run_jobs
 from toolkit.preprocess.cut import time_fault
-from toolkit.preprocess.media import MediaError, ffmpeg_path
-from toolkit.preprocess.place import clip_job, clip_work, is_placed
+from toolkit.preprocess.made import digest_of, read_made
+from toolkit.preprocess.media import VIDEO_SUFFIXES, MediaError, ffmpeg_path
+from toolkit.preprocess.place import ClipJob, clip_job, clip_work, is_placed
 from toolkit.preprocess.raw_corpus import Clip, LabelKeys, RawCorpus
 from toolkit.preprocess.transcripts import write_transcripts
 from toolkit.utils.errors import UserError
@@ -48,17 +50,21 @@ def prepare(raw: RawCorpus, paths: CorpusPaths, options: Options) -> Prepared:
     clips = _usable(raw.clips, refused)
     if any(clip.is_cut for clip in clips):
         ffmpeg_path()  # its absence is no clip's fault
+    paths.video.mkdir(parents=True, exist_ok=True)  # also when not one clip is usable: the list of failures goes there
+    made = read_made(paths.root)
+    jobs = _without_twins([clip_job(clip, paths.video) for clip in clips], refused)
+    made.plan_cuts(jobs)
     report = run_jobs(
-        [clip_job(clip, paths.video) for clip in clips],
+        jobs,
         clip_work(options.link),
         "videos",
         num_workers=options.num_workers,
-        finished=is_placed,
+        finished=functools.partial(is_placed, link=options.link),
         overwrite=options.overwrite,
         progress=options.progress,
     )
     failed = {name for name, _ in report.failures}
-    usable = {clip.name for clip in clips if printable(clip.name) not in failed}
+    usable = {job.name for job in jobs if printable(job.name) not in failed}
     report.failures += refused.failures
     for name, reason in raw.problems:
         report.fail(name, MediaError(reason))
@@ -70,7 +76,11 @@ def prepare(raw: RawCorpus, paths: CorpusPaths, options: Options) -> Prepared:
         if any(labels.values()):
             _write_labels(paths.root / file, labels)
     if raw.transcripts:
-        report.warnings += write_transcripts(paths.transcript, raw.transcripts, options.overwrite)
+        ours = made.transcripts == digest_of(paths.transcript) if made.transcripts else None
+        kept = write_transcripts(paths.transcript, raw.transcripts, options.overwrite, usable, ours)
+        report.warnings += kept
+        made.transcripts = made.transcripts if kept else digest_of(paths.transcript)
+        made.save()
     report.failures[:] = sorted(set(report.failures))
     report.warnings.sort()
     return Prepared(report, written)
@@ -88,6 +98,24 @@ def _usable(clips: Sequence[Clip], refused: BatchReport) -> list[Clip]:
         else:
             usable[clip.name] = clip
     return list(usable.values())
+
+
+def _without_twins(jobs: Sequence[ClipJob], refused: BatchReport) -> list[ClipJob]:
+    """The jobs beside whose target no video of the same name and another suffix lies: later commands refuse two."""
+    there: dict[str, list[str]] = {}
+    for entry in os.scandir(jobs[0].target.parent) if jobs else ():
+        stem, suffix = os.path.splitext(entry.name)
+        if suffix.lower() in VIDEO_SUFFIXES:
+            there.setdefault(stem, []).append(entry.name)
+    kept = []
+    for job in jobs:
+        others = sorted(set(there.get(job.name, ())) - {job.target.name})
+        if others:
+            reason = f"{job.target.with_name(others[0])} is there, of an earlier run; remove it and run again"
+            refused.fail(job.name, MediaError(reason))
+        else:
+            kept.append(job)
+    return kept
 
 
 def _clip_fault(clip: Clip) -> str:

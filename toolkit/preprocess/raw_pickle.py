@@ -71,7 +71,14 @@ def _clips_of(path: Path, video: Any, names: dict, labels: dict, sentences: dict
     sizes = [len(part) if isinstance(part, (list, tuple, np.ndarray)) else -1 for part in parts]
     if len(set(sizes)) != 1 or sizes[0] < 0:
         raise UserError(f"{path}: video {video!r} has not as many names as labels and sentences (-1: none): {sizes}")
-    return [(str(name), _number(path, name, label), str(text)) for name, label, text in zip(*parts, strict=True)]
+    clips = [(str(name), _number(path, name, label), str(text)) for name, label, text in zip(*parts, strict=True)]
+    first: dict[str, float] = {}
+    for number, (name, label, _) in enumerate(clips, 1):
+        if not name.strip() or "/" in name or "\0" in name:
+            raise UserError(f"{path}: clip {number} of video {video!r} is named {name!r}, which no file can be")
+        if first.setdefault(name, label) != label:
+            raise UserError(f"{path}: clip {name!r} of video {video!r} has two labels: {first[name]:g} and {label:g}")
+    return clips
 
 
 def _number(path: Path, name: str, label: Any) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from toolkit.preprocess.media import video_files
 from toolkit.utils.errors import UserError
+from toolkit.utils.read_files import read_csv
 
 
 def require_parts(raw_root: Path, parts: Sequence[str], corpus: str, hint: str = "") -> None:
@@ -32,6 +33,30 @@ def videos_by_name(folder: Path) -> dict[str, Path]:
         UserError: no folder, or two videos of one name.
     """
     return {path.stem: path for path in video_files(folder)}
+
+
+def read_table(path: Path, required: Sequence[str], unique: str | None = None) -> list[dict[str, str]]:
+    """The rows of a download's csv (see `read_csv`), at least one.
+
+    Raises:
+        UserError: what `read_csv` refuses, cells that commas do not part, or no row below the header.
+    """
+    try:
+        rows = read_csv(path, required=required, unique=unique)
+    except UserError as error:
+        if "is missing; columns there" in str(error) and _other_marks(path):
+            raise UserError(f"{error}; save it with commas between the cells") from error
+        raise
+    if not rows:
+        raise UserError(f"{path}: no row below the header; unpack or download it again")
+    return rows
+
+
+def _other_marks(path: Path) -> bool:
+    """Whether semicolons or tabs, and no commas, part the columns of a csv."""
+    with open(path, encoding="utf-8-sig") as file:
+        header = file.readline()
+    return "," not in header and (";" in header or "\t" in header)
 
 
 def row_error(path: Path, number: int, text: str) -> UserError:
@@ -71,8 +96,9 @@ def read_number(path: Path, number: int, row: Mapping[str, str], column: str, lo
         value = float(row[column])
     except ValueError:
         value = math.nan
-    if not low <= value <= high:
-        raise row_error(path, number, f"{column} is {row[column]!r}, not a number from {low:g} to {high:g}")
+    if not (math.isfinite(value) and low <= value <= high):
+        span = f" from {low:g} to {high:g}" if math.isfinite(high - low) else ", or not finite"
+        raise row_error(path, number, f"{column} is {row[column]!r}, not a number{span}")
     return value
 
 

@@ -16,8 +16,8 @@ from typing import Any
 from toolkit.globals import CorpusPaths
 from toolkit.preprocess.command import run_corpus
 from toolkit.preprocess.raw_corpus import Clip, RawCorpus
-from toolkit.preprocess.raw_tables import read_index, read_number, require_parts, row_error
-from toolkit.utils.errors import run_main
+from toolkit.preprocess.raw_tables import read_index, read_number, read_table, require_parts, row_error
+from toolkit.utils.errors import UserError, run_main
 from toolkit.utils.read_files import read_csv
 
 VIDEOS, LABELS, TEXTS = "Raw", "metadata/sentiment/label_M.csv", "metadata/Translation.csv"
@@ -34,13 +34,17 @@ def read(raw_root: Path, paths: CorpusPaths) -> RawCorpus:
     require_parts(raw_root, (VIDEOS, LABELS, *INDEXES.values(), TEXTS), "CH-SIMS")
     samples = _read_samples(raw_root)
     labels = {f"{split}_corpus": _read_split(raw_root / table, samples) for split, table in INDEXES.items()}
+    if not labels["train_corpus"]:
+        raise UserError(f"{raw_root / INDEXES['train']}: no row below the header; unpack or download it again")
+    texts = _read_texts(raw_root / TEXTS)
     used = {name for of_split in labels.values() for name in of_split}
     unused = len(samples) - len(used)
     return RawCorpus(
         clips=[clip for clip, _ in samples if clip.name in used],
         labels={paths.label.name: labels},
         known={paths.label.name: KNOWN},
-        transcripts=_read_texts(raw_root / TEXTS),
+        transcripts=texts,
+        remarks=[(name, f"has no row in {TEXTS}: no transcript") for name in used if name not in texts],
         notes=[f"{unused:,} rows of {LABELS} are in no split and not used"] if unused else [],
     )
 
@@ -50,7 +54,7 @@ def _read_samples(raw_root: Path) -> list[tuple[Clip, float]]:
     path = raw_root / LABELS
     samples: list[tuple[Clip, float]] = []
     names: set[str] = set()
-    for number, row in enumerate(read_csv(path, required=("video_id", "clip_id", "label"))):
+    for number, row in enumerate(read_table(path, ("video_id", "clip_id", "label"))):
         name = _name(path, number, row)
         if name in names:
             raise row_error(path, number, f"{name} stands in an earlier line, too")
@@ -78,11 +82,13 @@ def _read_split(path: Path, samples: Sequence[tuple[Clip, float]]) -> dict[str, 
 
 
 def _read_texts(path: Path) -> dict[str, dict[str, str]]:
-    rows = read_csv(path, required=("video_id", "clip_id", "Chinese", "English"))
-    return {
-        _name(path, number, row): {"chinese": row["Chinese"], "english": row["English"]}
-        for number, row in enumerate(rows)
-    }
+    texts: dict[str, dict[str, str]] = {}
+    for number, row in enumerate(read_table(path, ("video_id", "clip_id", "Chinese", "English"))):
+        name = _name(path, number, row)
+        if name in texts:
+            raise row_error(path, number, f"{name} stands in an earlier line, too")
+        texts[name] = {"chinese": row["Chinese"], "english": row["English"]}
+    return texts
 
 
 def main(argv: Sequence[str] | None = None) -> int:

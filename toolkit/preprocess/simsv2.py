@@ -16,9 +16,8 @@ from typing import Any
 from toolkit.globals import CorpusPaths
 from toolkit.preprocess.command import run_corpus
 from toolkit.preprocess.raw_corpus import Clip, RawCorpus
-from toolkit.preprocess.raw_tables import read_number, require_parts, row_error
+from toolkit.preprocess.raw_tables import read_number, read_table, require_parts, row_error
 from toolkit.utils.errors import run_main
-from toolkit.utils.read_files import read_csv
 
 VIDEOS, TABLE = "Raw", "meta.csv"
 COLUMNS = ("video_id", "clip_id", "text", "label", "mode")
@@ -37,7 +36,7 @@ def read(raw_root: Path, paths: CorpusPaths) -> RawCorpus:
     clips: list[Clip] = []
     labels: dict[str, dict[str, dict[str, Any]]] = {key: {} for key in MODES.values()}
     transcripts: dict[str, dict[str, str]] = {}
-    for number, row in enumerate(read_csv(path, required=COLUMNS)):
+    for number, row in enumerate(read_table(path, COLUMNS)):
         name = f"{row['video_id']}_{row['clip_id']}"
         if row["mode"] not in MODES:
             raise row_error(path, number, f"mode is {row['mode']!r}; allowed: {', '.join(MODES)}")

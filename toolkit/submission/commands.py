@@ -48,13 +48,18 @@ def _check_openset(path: Path, names: list[str] | None, label_parser: str) -> in
         problems.append((1, f"the header is {header!r}, not 'name,openset'"))
     problems = sorted(problems + name_problems(lines, names))
     print_problems(path, problems)
-    _print_verdict(len(lines), len(problems), names)
+    _print_verdict(len(lines), len(problems), names, bad_lists=status != 0)
     return 1 if status or problems else 0
 
 
-def _print_verdict(samples: int, problems: int, names: list[str] | None) -> None:
+def _print_verdict(samples: int, problems: int, names: list[str] | None, bad_lists: bool = False) -> None:
     held = "names not checked: no --candidates" if names is None else f"held against {len(names):,} candidates"
-    print(f"{samples:,} samples, {held}; {problems:,} error{'s' * (problems != 1)}{'' if problems else ': in order'}")
+    verdict = f"{problems:,} error{'s' * (problems != 1)}"
+    if bad_lists:
+        verdict += " besides those of the lists: not in order"
+    elif not problems:
+        verdict += ": in order"
+    print(f"{samples:,} samples, {held}; {verdict}")
 
 
 def run_write(

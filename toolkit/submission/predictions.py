@@ -70,4 +70,9 @@ def _from_results(path: Path, labels: Sequence[str]) -> dict[str, str]:
         raise UserError(f"{path}: the prediction of {first!r} is not finite ({count} such samples)")
     if len(set(names.tolist())) != len(names):
         raise UserError(f"{path}: a name stands in it twice")
+    blank = [name for name in names.tolist() if name != name.strip() or not name]
+    if blank:
+        raise UserError(
+            f"{path}: {len(blank):,} names are empty or have blanks at their ends, for example {blank[0]!r}"
+        )
     return {str(name): labels[best] for name, best in zip(names, logits.argmax(axis=1), strict=True)}

@@ -4,7 +4,7 @@ python -m toolkit.utils.functions func_split_audio_from_video_16k VIDEO_ROOT SAV
 python -m toolkit.utils.functions func_find_false_audio VIDEO_ROOT AUDIO_ROOT
 python -m toolkit.utils.functions check_feature_completeness --target_dataset MER2024 --suffix UTT
 python -m toolkit.utils.functions func_compress_openface_into_npy FACE_ROOT SAVE_ROOT
-python -m toolkit.utils.functions func_avi_to_mp4 VIDEO_ROOT [--save_root DIR] [--remove_avi]
+python -m toolkit.utils.functions func_avi_to_mp4 VIDEO_ROOT [--save_root DIR] [--remove_avi] [--overwrite]
 python -m toolkit.utils.functions PCC TRUE_CSV PREDICTED_CSV --column valence
 python -m toolkit.utils.functions CCC TRUE_CSV PREDICTED_CSV --column valence
 """
@@ -73,23 +73,29 @@ def func_compress_openface_into_npy(face_root: str, save_root: str) -> int:
     return report.exit_status
 
 
-def func_avi_to_mp4(video_root: str, save_root: str | None = None, remove_avi: bool = False) -> int:
+def func_avi_to_mp4(
+    video_root: str, save_root: str | None = None, remove_avi: bool = False, overwrite: bool = False
+) -> int:
     """Every .avi of VIDEO_ROOT as .mp4 beside it, or in SAVE_ROOT; finished ones are skipped.
 
     Args:
         video_root: folder of the videos.
         save_root: folder of the new ones; default VIDEO_ROOT.
-        remove_avi: remove an avi when its mp4 is whole. (Other commands refuse two videos of one name.)
+        remove_avi: remove an avi when this run has made its mp4, whole. (Other commands refuse two videos of one name.)
+        overwrite: make finished ones again.
     """
     from toolkit.preprocess.avi_to_mp4 import convert_folder
     from toolkit.preprocess.batch import print_report
 
     source = _path(video_root)
     target = source if save_root is None else _path(save_root)
-    report = convert_folder(source, target, remove_avi=remove_avi)
+    report = convert_folder(source, target, remove_avi=remove_avi, overwrite=overwrite)
     print_report(report, target, failures_file=target != source)
     if target == source and not remove_avi:
-        print("the .avi files are still there, and other commands take one video per name: --remove_avi removes them")
+        print(
+            "the .avi files are still there, and other commands take one video per name: "
+            "--remove_avi --overwrite converts again and removes them"
+        )
     return report.exit_status
 
 

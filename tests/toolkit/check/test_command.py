@@ -174,3 +174,24 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]" and "--strict" in done.stdout
+
+
+def test_a_page_that_is_a_folder_is_refused_before_the_work(corpus, tmp_path, capsys):
+    (tmp_path / "pages.html").mkdir()
+    with pytest.raises(UserError, match=r"pages\.html: is a folder; name a file in it"):
+        run(corpus, "--html", str(tmp_path / "pages.html"))
+    assert capsys.readouterr().out == ""
+
+
+def test_parts_that_were_not_asked_for_do_not_fail(corpus, capsys):
+    corpus.label.write_bytes(b"damaged")
+    assert run(corpus, "--parts", "videos") == 0  # the videos themselves say which clips there are
+    text = capsys.readouterr().out
+    assert text.splitlines()[-1].startswith("in order: 1 parts checked in ")
+    assert "the label file" not in text
+    assert run(corpus, "--parts", "labels,videos") == 1
+
+
+def test_the_size_of_the_whole_corpus_is_told(corpus, capsys):
+    run(corpus, "--parts", "labels")
+    assert "  whole corpus   train_corpus 5,030, test1_corpus 115,595" in capsys.readouterr().out.splitlines()

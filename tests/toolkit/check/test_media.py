@@ -214,3 +214,25 @@ def test_parts_that_are_not_there_are_warnings(corpus, found, names):
     codes = [code for _, code in found(corpus)]
     assert codes == ["video_folder", "audio_folder", "face_folder", "text_file_missing", "feature_none"]
     assert {RULES[code].severity for code in codes} == {"warning"}
+
+
+def test_clips_that_preprocessing_dropped_are_named_with_their_reasons(corpus, found, details):
+    rows = "gone,its video is missing\nlate,starts at 7 s\n"
+    (corpus.video / "failures.csv").write_text(f"name,reason\n{rows}")
+    assert found(corpus) == {("videos", "video_dropped"): [2, "gone", "late"]}  # and the list is no stray file
+    assert details(corpus)["video_dropped"] == ["its video is missing", "starts at 7 s"]
+    assert RULES["video_dropped"].severity == "warning"
+
+
+def test_a_video_that_declares_less_than_it_holds_is_found(corpus, found, details, make_video, names):
+    """The Duration element of a Matroska file says 0.5 s; its 20 frames last 2 s."""
+    path = corpus.video / f"{names[2]}.mkv"
+    make_video(path)
+    (corpus.video / f"{names[2]}.mp4").unlink()
+    data = path.read_bytes()
+    at = data.index(b"\x44\x89\x88")
+    path.write_bytes(data[: at + 3] + struct.pack(">d", 500.0) + data[at + 11 :])
+    os.utime(path, (1000, 1000))
+    for quick in (False, True):
+        assert found(corpus, quick=quick) == {("videos", "video_length"): [1, names[2]]}
+    assert details(corpus)["video_length"][0].startswith("declares 0.50 s, holds 2.0")

@@ -11,6 +11,7 @@ from toolkit.check.feature_source import modality
 from toolkit.check.features import outliers
 from toolkit.data.labels import write_labels
 from toolkit.globals import corpus_paths
+from toolkit.utils.errors import UserError
 from toolkit.utils.read_files import write_csv
 
 AUDIO, FRAMES, TEXT = "eGeMAPS_UTT", "clip-vit-large-patch14-FRA", "bert-base-chinese-UTT"
@@ -60,15 +61,15 @@ def test_valences_count_where_they_are_trained_on(corpus, found):
 
 def test_transcripts(corpus, found, details, names):
     rows = [(name, f"text {number}") for number, name in enumerate(names[2:6])]
-    rows += [(names[1], " "), (names[2], "again"), ("stranger", "x"), ("", "y"), (" blank ", "z")]
+    rows += [(names[1], " "), (names[2], "again"), ("stranger", "x"), ("", "y"), (" blank ", "z"), ("../x", "w")]
     write_csv(corpus.transcript, ("name", "chinese"), rows)
     os.utime(corpus.transcript, (2000, 2000))
     assert found(corpus, kinds=["transcripts"]) == {
         ("transcripts", "text_missing"): [3, *sorted([names[0], names[6], names[7]])],
         ("transcripts", "text_empty"): [1, names[1]],
         ("transcripts", "text_twice"): [1, names[2]],
-        ("transcripts", "text_extra"): [3, "", " blank ", "stranger"],
-        ("transcripts", "text_name"): [2, "' blank '", "''"],
+        ("transcripts", "text_extra"): [4, "", " blank ", "../x", "stranger"],
+        ("transcripts", "text_name"): [3, "' blank '", "''", "'../x'"],
     }
 
 
@@ -170,7 +171,9 @@ def test_folder_names_and_selection(corpus, found):
     (corpus.features / TEXT).mkdir()
     assert (TEXT, "feature_missing") not in found(corpus, features="*_UTT")
     assert found(corpus, features="bert*")[TEXT, "feature_missing"][0] == 8
-    assert found(corpus, features="none*") == {("feature folders", "feature_none"): [1, str(corpus.features)]}
+    there = "bert-base-chinese-UTT, clip-vit-large-patch14-FRA, eGeMAPS-UTT, eGeMAPS_UTT"
+    with pytest.raises(UserError, match=rf"--features none\*: no folder of .* fits; there: {there}"):
+        found(corpus, features="none*")
 
 
 @pytest.mark.parametrize(

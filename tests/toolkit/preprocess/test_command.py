@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.globals import CORPUS_LAYOUTS
 from toolkit.preprocess import meld
 from toolkit.preprocess.command import count_lines
+from toolkit.preprocess.known import known_sizes
 from toolkit.preprocess.raw_corpus import RawCorpus
+from toolkit.utils.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MODULES = "mer2024 mer2023 mer2023_unlabel iemocap cmumosi cmumosei meld sims simsv2".split()
@@ -70,3 +73,41 @@ def test_counts_are_those_of_files_download_and_corpus():
     ]
     whole = RawCorpus([], labels, {"l.npz": {"train_corpus": 4, "test_corpus": 2}})
     assert len(count_lines(whole, written, "X")) == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--workers", "-2"], "'-2' is not a number of at least 1"),
+        (["--workers", "0"], "'0' is not a number of at least 1"),
+        (["--over"], "unrecognized arguments: --over"),  # no flag is guessed from its beginning
+    ],
+)
+def test_refused_flags(flags, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        meld.main(flags)
+    assert caught.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_a_data_root_that_is_a_file(tmp_path):
+    (tmp_path / "data").write_text("x")
+    with pytest.raises(UserError, match=r"data is a file; --data_root \(or MER_DATA_ROOT\) must be a folder"):
+        meld.main(["--raw_root", str(tmp_path), "--data_root", str(tmp_path / "data")])
+
+
+@pytest.mark.parametrize(
+    ("dataset", "sizes"),
+    [
+        ("MER2024", "train_corpus 5,030, test1_corpus 115,595"),
+        ("MER2023_UNLABEL", "train_corpus 73,982"),
+        ("IEMOCAPFour", "whole_corpus 5,531"),
+        ("IEMOCAPSix", "whole_corpus 7,433 (7,380 by EmoEvaluation)"),
+        ("mine", ""),
+    ],
+)
+def test_known_sizes(dataset, sizes):
+    assert known_sizes(dataset) == sizes
+
+
+def test_every_corpus_states_its_size():
+    assert all(known_sizes(dataset) for dataset in CORPUS_LAYOUTS)

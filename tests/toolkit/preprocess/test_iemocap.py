@@ -172,7 +172,12 @@ def test_faults(raw, capsys):
 def test_missing_parts(raw, tmp_path):
     with pytest.raises(UserError, match=r"lacks Session1/dialog/transcriptions/Ses\*\.txt"):
         iemocap.main(["--raw_root", str(raw / "Session1"), "--data_root", str(tmp_path)])
-    (raw / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt").unlink()
+    evaluation = raw / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt"
+    for text in ("", "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"):
+        evaluation.write_text(text)
+        with pytest.raises(UserError, match=r"EmoEvaluation.Ses01F_impro01\.txt: no line of an evaluated utterance"):
+            run(raw)
+    evaluation.unlink()
     with pytest.raises(UserError, match=r"EmoEvaluation.Ses01F_impro01\.txt does not exist"):
         run(raw)
     (raw / "Session1" / "dialog" / "transcriptions" / "Ses01F_impro01.txt").write_bytes(b"caf\xe9")

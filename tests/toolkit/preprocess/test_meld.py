@@ -83,6 +83,8 @@ def test_the_known_faults_of_the_archives_are_listed(raw, capsys):
     ("text", "message"),
     [
         ("Utterance,Emotion,Dialogue_ID\nx,joy,0\n", "column Utterance_ID is missing"),
+        (HEAD, "no row below the header; unpack or download it again"),
+        (HEAD.replace(",", ";"), "column Dialogue_ID, .*is missing.*; save it with commas between the cells"),
         (HEAD + "1,x,A,joyful,p,0,0,0\n", "line 2: unknown emotion 'joyful' of clip 'dia0_utt0'; allowed: anger, joy,"),
         (HEAD + "1,x,A,joy,p,zero,0,0\n", "line 2: Dialogue_ID is 'zero', not a number 0, 1, 2"),
         (HEAD + "1,x,A,joy,p,0,1,0\n2,x,A,joy,p,0,01,0\n", "line 3: dia0_utt1 stands in an earlier line, too"),

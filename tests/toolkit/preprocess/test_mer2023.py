@@ -82,7 +82,10 @@ def test_a_test_set_may_be_absent_but_not_half(raw, capsys):
         ("train", "name,discrete\ns_1,sad\n", r"train-label\.csv: column valence is missing"),
         ("train", "name,discrete,valence\ns_1,sad,\n", r"train-label\.csv, line 2: valence is '', not a number"),
         ("train", "name,discrete,valence\ns_1,sad,1\ns_1,sad,1\n", "line 3: name 's_1' stands already in line 2"),
-        ("train", "name,discrete,valence\n", r"train-label\.csv: no clips in it"),
+        ("train", "name,discrete,valence\n", r"train-label\.csv: no row below the header"),
+        ("test1", "name,discrete,valence\n", r"test1-label\.csv: no row below the header"),
+        ("train", "name,discrete,valence\ns_1,sad,inf\n", r"line 2: valence is 'inf', not a number, or not finite"),
+        ("train", "name,discrete,valence\ns_1,sad,-1e999\n", r"line 2: valence is '-1e999', not a number, or not"),
         (
             "test1",
             "name,discrete,valence\ns_3,Sad,1\n",

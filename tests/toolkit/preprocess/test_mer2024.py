@@ -83,7 +83,7 @@ def test_videos_are_hard_links_or_copies(raw, capsys, monkeypatch):
     (video / "sample_2.mp4").unlink()
     (video / "sample_2.mp4").write_text("half")  # another size: placed again
     assert run(raw, "--link", "copy") == 0
-    assert "2 done, 3 already there, 0 failed" in capsys.readouterr().out
+    assert "5 done, 0 already there, 0 failed" in capsys.readouterr().out
     assert not (video / "sample_1.mp4").samefile(raw / "video-labeled" / "sample_1.mp4")
     assert (video / "sample_1.mp4").read_text() == "video 1"
     assert (video / "sample_2.mp4").read_text() == "video 2"

@@ -13,6 +13,7 @@ import pytest
 from toolkit.data.labels import read_labels
 from toolkit.globals import corpus_paths
 from toolkit.preprocess import place, prepare
+from toolkit.preprocess.batch import print_report
 from toolkit.preprocess.media import ffmpeg_path
 from toolkit.preprocess.prepare import Options
 from toolkit.preprocess.raw_corpus import Clip, RawCorpus
@@ -168,7 +169,7 @@ def test_a_broken_run_is_completed_to_the_same_files(tmp_path, paths, sources, m
     report = run(raw, paths).report
     assert (report.done, report.skipped) == (5 - len(there), len(there))
     digests = [{name: digest for name, (_, digest) in folder_state(place.root).items()} for place in (paths, whole)]
-    assert digests[0] == digests[1] and len(digests[0]) == 6
+    assert digests[0] == digests[1] and len(digests[0]) == 7
 
 
 def test_killed_while_cutting_it_completes(tmp_path, make_numbered):
@@ -220,3 +221,119 @@ def test_no_ffmpeg_is_found_before_any_work(paths, sources, monkeypatch):
         run(corpus([Clip("a", sources["a"]), Clip("cut", sources["b"], 0.0, 0.2)], ["a", "cut"]), paths)
     assert not paths.video.exists()
     assert run(corpus([Clip("a", sources["a"])], ["a"]), paths).report.done == 1  # placing needs none
+
+
+# ---------------------------------------------------------------- what changed since an earlier run
+
+
+def test_not_one_usable_clip_still_gives_a_list(paths, tmp_path, capsys):
+    report = run(corpus([Clip("a", tmp_path / "raw" / "a.mp4")], "a"), paths).report
+    print_report(report, paths.video)
+    assert (paths.video / "failures.csv").read_text() == (
+        f"name,reason\na,its video is missing: {tmp_path / 'raw' / 'a.mp4'}\n"
+    )
+    assert report.exit_status == 1 and "1 failed" in capsys.readouterr().out
+
+
+def test_a_clip_is_cut_again_when_its_row_changes(paths, sources):
+    def cut(start, end, half=""):
+        clips = [Clip("a", sources["a"], start, end, half), Clip("b", sources["b"], 0.0, 0.2)]
+        report = run(corpus(clips, "ab"), paths).report
+        assert report.failures == []
+        return report.done, report.skipped
+
+    assert cut(0.0, 0.1) == (2, 0) and cut(0.0, 0.1) == (0, 2)
+    short = (paths.video / "a.mp4").read_bytes()
+    assert cut(0.0, 0.3) == (1, 1)  # a corrected end
+    assert (paths.video / "a.mp4").read_bytes() != short
+    assert cut(0.0, 0.3, "left") == (1, 1)
+    with sources["a"].open("ab") as file:
+        file.write(b"\0\0\0\x08free")  # the source was replaced by another
+    assert cut(0.0, 0.3, "left") == (1, 1) and cut(0.0, 0.3, "left") == (0, 2)
+    (paths.root / "preprocess.json").write_text("damaged")  # then nothing is known, and clips stay
+    assert cut(0.0, 0.2) == (0, 2)
+    assert cut(0.0, 0.3) == (1, 1)
+
+
+def test_a_run_killed_after_a_table_changed_leaves_no_clip_of_the_old_one(paths, sources, monkeypatch):
+    old, new = (corpus([Clip("a", sources["a"], 0.0, end)], "a") for end in (0.1, 0.3))
+    run(old, paths)
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "run_jobs", lambda *arguments, **options: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(new, paths)
+    assert not (paths.video / "a.mp4").exists()
+    assert run(new, paths).report.done == 1
+
+
+def test_moving_the_download_cuts_nothing_again(paths, sources, tmp_path):
+    run(corpus([Clip("a", sources["a"], 0.0, 0.1)], "a"), paths)
+    (tmp_path / "raw").rename(tmp_path / "moved")
+    assert run(corpus([Clip("a", tmp_path / "moved" / "a.mp4", 0.0, 0.1)], "a"), paths).report.skipped == 1
+
+
+@pytest.mark.parametrize("before", ["hard", "copy", "symbolic"])
+@pytest.mark.parametrize("after", ["hard", "copy", "symbolic"])
+def test_another_kind_of_link_is_made(paths, sources, before, after):
+    raw = corpus([Clip("a", sources["a"])], "a")
+    run(raw, paths, link=before)
+    report = run(raw, paths, link=after).report
+    stays = before == after or (before, after) == ("copy", "hard")
+    assert (report.done, report.skipped) == ((0, 1) if stays else (1, 0))
+    target = paths.video / "a.mp4"
+    kind = "copy" if stays and before == "copy" else after
+    assert target.is_symlink() == (kind == "symbolic") and target.samefile(sources["a"]) == (kind != "copy")
+
+
+def test_a_source_of_the_same_size_that_changed_is_placed_again(paths, sources):
+    raw = corpus([Clip("a", sources["a"])], "a")
+    run(raw, paths, link="copy")
+    assert (paths.video / "a.mp4").stat().st_mtime == pytest.approx(sources["a"].stat().st_mtime, abs=1e-3)
+    content = sources["a"].read_bytes()[:-1] + b"x"
+    sources["a"].write_bytes(content)
+    os.utime(sources["a"], (5000, 5000))
+    assert run(raw, paths, link="copy").report.done == 1
+    assert (paths.video / "a.mp4").read_bytes() == content
+
+
+def test_a_video_of_another_suffix_is_not_put_beside_the_old_one(paths, sources):
+    run(corpus([Clip("a", sources["a"]), Clip("b", sources["b"])], "ab"), paths)
+    other = sources["a"].rename(sources["a"].with_suffix(".avi"))
+    raw = corpus([Clip("a", other), Clip("b", sources["b"])], "ab")
+    report = run(raw, paths).report
+    assert report.failures == [("a", f"{paths.video / 'a.mp4'} is there, of an earlier run; remove it and run again")]
+    assert sorted(path.name for path in paths.video.iterdir()) == ["a.mp4", "b.mp4"]
+    assert written(paths)["train_corpus"] == ["b"]
+    (paths.video / "a.mp4").unlink()
+    assert run(raw, paths).report.failures == []
+    assert sorted(path.name for path in paths.video.iterdir()) == ["a.avi", "b.mp4"]
+
+
+def test_corrected_transcripts_of_the_download_arrive_and_failed_clips_have_none(paths, sources, tmp_path):
+    def texts(**of_clips):
+        return {name: {"english": text} for name, text in of_clips.items()}
+
+    gone = Clip("gone", tmp_path / "raw" / "gone.mp4")
+    clips = [Clip("a", sources["a"]), gone]
+    raw = corpus(clips, ["a", "gone"], transcripts=texts(a="one", gone="lost"))
+    run(raw, paths)
+    assert paths.transcript.read_text() == "name,english\na,one\n"
+    corrected = replace(raw, transcripts=texts(a="One.", gone="lost"))
+    assert run(corrected, paths).report.warnings == []
+    assert paths.transcript.read_text() == "name,english\na,One.\n"
+    paths.transcript.write_text("name,english\na,mine\n")
+    assert len(run(raw, paths).report.warnings) == 1
+    assert paths.transcript.read_text() == "name,english\na,mine\n"
+    assert len(run(raw, paths).report.warnings) == 1  # and so it stays
+    assert paths.transcript.read_text() == "name,english\na,mine\n"
+
+
+def test_a_row_that_the_user_removed_does_not_come_back(paths, sources):
+    texts = {name: {"english": name} for name in "ab"}
+    raw = corpus([Clip(name, sources[name]) for name in "ab"], "ab", transcripts=texts)
+    run(raw, paths)
+    paths.transcript.write_text("name,english\na,a\n")
+    assert len(run(raw, paths).report.warnings) == 1
+    assert paths.transcript.read_text() == "name,english\na,a\n"
+    assert run(raw, paths, overwrite=True).report.warnings == []
+    assert paths.transcript.read_text() == "name,english\na,a\nb,b\n"

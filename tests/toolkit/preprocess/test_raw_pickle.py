@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
 from collections import OrderedDict, defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,6 +113,9 @@ def test_named_functions_are_refused(tmp_path, call):
         (table(labels={"v1": [1.0, "x"], "v2": [0]}), "the label of 'v1_2' is 'x', not a number"),
         (table(labels={"v1": [1.0, float("nan")], "v2": [0]}), "the label of 'v1_2' is nan, not a number"),
         (table(labels={"v1": [1.0, [1, 2]], "v2": [0]}), "the label of 'v1_2' is [1, 2], not a number"),
+        (table(names={"v1": ["v1_1", "../x"], "v2": ["v2_1"]}), "clip 2 of video 'v1' is named '../x', which no file"),
+        (table(names={"v1": ["v1_1", ""], "v2": ["v2_1"]}), "clip 2 of video 'v1' is named '', which no file"),
+        (table(names={"v1": ["v1_1"] * 2, "v2": ["v2_1"]}), "clip 'v1_1' of video 'v1' has two labels: 1.5 and -0.5"),
         (table(train={"v3"}), "a split names the video 'v3', which has no clips"),
         (table(test=7), "a split is a int, not a set of videos"),
     ],
@@ -129,3 +135,25 @@ def test_the_first_folder_that_has_the_file(tmp_path):
     assert find_pickle("t.pkl", (tmp_path / "a", tmp_path / "b")) == tmp_path / "b" / "t.pkl"
     put(tmp_path / "a" / "t.pkl", table())
     assert find_pickle("t.pkl", (tmp_path / "a", tmp_path / "b")) == tmp_path / "a" / "t.pkl"
+
+
+def test_a_set_of_videos_has_one_order_whatever_the_hash_seed(tmp_path):
+    """Twenty names: the chance that a set of them comes sorted by itself is one in 2.4e18."""
+    videos = [f"video{number:02d}" for number in range(20)]
+    parts = [{video: [value] for video in videos} for value in ("", 0.0, "", "x")]
+    parts[0] = {video: [f"{video}_1"] for video in videos}
+    put(tmp_path / "t.pkl", (*parts, set(videos), frozenset(videos[5:])))
+    code = (
+        "import sys; from pathlib import Path; from toolkit.preprocess.raw_pickle import read_pickle\n"
+        "for split in read_pickle(Path(sys.argv[1]), 2).splits: print(*split)\n"
+    )
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "t.pkl")],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).resolve().parents[3],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.splitlines() == [" ".join(videos), " ".join(videos[5:])]

@@ -90,6 +90,13 @@ def test_a_row_in_two_splits(raw, capsys):
         ("sentiment/label_M.csv", "video_id,clip_id,label\nv,one,1\n", "line 2: clip_id is 'one', not a number"),
         ("train_index.csv", "index\n3\n", r"line 2: index 3, but .*label_M\.csv has only the rows 0 to 2"),
         ("train_index.csv", "index\n1\n\n1\n", "line 4: index 1 stands in an earlier line, too"),
+        ("train_index.csv", "index\n", r"train_index\.csv: no row below the header"),
+        ("sentiment/label_M.csv", "video_id,clip_id,label\n", r"label_M\.csv: no row below the header"),
+        (
+            "Translation.csv",
+            TEXTS + "v 1,01,x,y\n",
+            r"Translation\.csv, line 5: v 1_0001 stands in an earlier line, too",
+        ),
         ("train_index.csv", "number\n1\n", "column index is missing"),
         ("Translation.csv", "video_id,clip_id,Chinese\nv,1,x\n", "column English is missing"),
     ],
@@ -104,3 +111,11 @@ def test_a_wrong_csv(raw, file, text, message):
 def test_missing_parts(tmp_path):
     with pytest.raises(UserError, match=r"lacks Raw, metadata/sentiment/label_M\.csv, metadata/train_index\.csv, "):
         run(tmp_path)
+
+
+def test_a_clip_without_a_translation_is_named(raw, capsys):
+    (raw / "metadata" / "Translation.csv").write_text(TEXTS.replace("v 1,2,乙,two\n", ""))
+    assert run(raw) == 0
+    assert "warning: v 1_0002: has no row in metadata/Translation.csv: no transcript" in capsys.readouterr().out
+    lines = (processed(raw) / "transcription-engchi-polish.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines] == ["name", "v 1_0001", "v2_0010"]

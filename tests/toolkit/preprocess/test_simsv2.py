@@ -55,6 +55,7 @@ def test_a_missing_video(raw, capsys):
     ("text", "message"),
     [
         ("video_id,clip_id,text,label\nv,1,x,1\n", "column mode is missing"),
+        (HEAD, "no row below the header"),
         (HEAD + "v,1,x,1,0,val\n", "line 2: mode is 'val'; allowed: train, valid, test"),
         (HEAD + "v,1,x,,0,train\n", "line 2: label is '', not a number from -1 to 1"),
         (HEAD + "v,1,x,1,0,train\nv,1,x,1,0,test\n", "line 3: v_1 stands in an earlier line, too"),

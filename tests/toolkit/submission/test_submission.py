@@ -110,6 +110,9 @@ def test_other_label_sets(check):
     assert check(GOOD, "--dataset", "MELD")[0] == 1  # joy, not happy
     with pytest.raises(UserError, match="give one"):
         check(GOOD, "--dataset", "MELD", "--labels", "a")
+    for labels in (",", "", " , "):
+        with pytest.raises(UserError, match="names no label; give them with commas"):
+            check(GOOD, "--labels", labels)
     with pytest.raises(UserError, match="has no emotion labels"):
         check(GOOD, "--dataset", "SIMS")
     with pytest.raises(UserError, match="no such track; choose from SEMI, NOISE, OV"):
@@ -122,7 +125,10 @@ def test_open_vocabulary(check):
     status, problems, _ = check(good.replace("sample_2", "sample_9"), track="OV")
     assert status == 1
     assert ": error: 'sample_2' is missing" in problems and ", line 3: error: 'sample_9' is no candidate" in problems
-    status, problems, _ = check(good.replace("['sad']", ""), track="OV")  # main-ov.py's own check
+    status, problems, last = check(good.replace("['sad']", ""), track="OV")  # main-ov.py's own check
+    assert last == "4 samples, held against 4 candidates; 0 errors besides those of the lists: not in order"
+    with pytest.raises(UserError, match="--track OV takes any words: leave out --labels and --dataset"):
+        check(good, "--labels", "happy", track="OV")
     assert status == 1 and ", line 3: error: sample_2: empty cell" in problems
     status, problems, _ = check(b"\xef\xbb\xbf" + good.encode(), track="OV")
     assert status == 1 and any("byte order mark" in line for line in problems)
@@ -208,6 +214,9 @@ def test_nothing_is_written_from_bad_predictions(tmp_path, results, candidates):
     refused(str(old), match="a name stands in it twice")
     np.savez(old, names=np.array(["a", "b"]), emo_probs=np.full((2, 6), np.nan))
     refused(str(old), match="the prediction of 'a' is not finite \\(2 such samples\\)")
+    for name in ("", " b"):
+        np.savez(old, names=np.array(["a", name]), emo_probs=np.zeros((2, 6)))
+        refused(str(old), match=f"1 names are empty or have blanks at their ends, for example '{name}'")
     old.write_text("x")
     refused(str(old), match="not a readable results file")
     source = tmp_path / "p.csv"
@@ -217,3 +226,14 @@ def test_nothing_is_written_from_bad_predictions(tmp_path, results, candidates):
         main(["write", str(source), "--track", "SEMI", "--output", str(source)])
     with pytest.raises(UserError, match="is the file of candidates"):
         main(["write", str(results), "--track", "SEMI", "--candidates", str(candidates), "--output", str(candidates)])
+
+
+def test_flags_are_not_guessed_and_labels_mean_nothing_for_a_csv_of_lists(tmp_path, capsys):
+    source = tmp_path / "p.csv"
+    source.write_text("name,openset\na,['x']\n")
+    output = tmp_path / "o.csv"
+    with pytest.raises(UserError, match="leave out --labels and --dataset"):
+        main(["write", str(source), "--track", "OV", "--labels", "x", "--output", str(output)])
+    with pytest.raises(SystemExit) as caught:
+        main(["write", str(source), "--track", "OV", "--out", str(output)])
+    assert caught.value.code == 2 and "--output" in capsys.readouterr().err and not output.exists()

@@ -10,7 +10,8 @@ import soundfile
 
 from toolkit.data.labels import write_labels
 from toolkit.globals import corpus_paths
-from toolkit.preprocess.avi_to_mp4 import seconds_of
+from toolkit.preprocess import avi_to_mp4
+from toolkit.preprocess.avi_to_mp4 import length_fault, seconds_of
 from toolkit.preprocess.media import ffmpeg_path
 from toolkit.utils.errors import UserError
 from toolkit.utils.functions import calculate_ccc, calculate_pcc, main
@@ -114,11 +115,16 @@ def test_avi_to_mp4(tmp_path, avi, capsys):
     (videos / "bad.avi").write_bytes(avi.read_bytes()[:300])
     assert main(["func_avi_to_mp4", str(videos)]) == 1
     text = capsys.readouterr().out
-    assert "1 done, 0 already there, 1 failed" in text and "--remove_avi removes them" in text
+    assert (
+        "1 done, 0 already there, 1 failed" in text
+        and "--remove_avi --overwrite converts again and removes them" in text
+    )
     made = videos / "it's a clip.mp4"
     assert seconds_of(made) == pytest.approx(1.0, abs=0.01) == seconds_of(avi)
     assert (videos / "it's a clip.avi").exists() and not (videos / "failures.csv").exists()
     assert main(["func_avi_to_mp4", str(videos), "--remove_avi"]) == 1
+    assert (videos / "it's a clip.avi").exists()  # this run did not make its mp4
+    assert main(["func_avi_to_mp4", str(videos), "--remove_avi", "--overwrite"]) == 1
     assert sorted(path.name for path in videos.iterdir()) == ["bad.avi", made.name]  # a failed one stays
     other = tmp_path / "other"
     shutil.copyfile(avi, videos / "it's a clip.avi")
@@ -127,12 +133,50 @@ def test_avi_to_mp4(tmp_path, avi, capsys):
     assert (other / made.name).stat().st_size > 1000 and (videos / "it's a clip.avi").exists()
 
 
-def test_an_mp4_of_another_length_does_not_replace_its_avi(tmp_path, avi, capsys):
+def test_an_avi_beside_an_mp4_of_something_else_stays(tmp_path, avi, capsys):
+    """The mp4 is whole and as long, but shows other pictures."""
     shutil.copyfile(avi, tmp_path / "clip.avi")
-    (tmp_path / "clip.mp4").write_text("left by another program")
+    picture = ["-f", "lavfi", "-i", "color=red:duration=1:size=64x48:rate=10"]
+    subprocess.run([ffmpeg_path(), "-v", "error", "-nostdin", *picture, f"file:{tmp_path / 'clip.mp4'}"], check=True)
+    assert seconds_of(tmp_path / "clip.mp4") == pytest.approx(seconds_of(avi), abs=0.01)
+    content = (tmp_path / "clip.mp4").read_bytes()
+    shutil.copyfile(avi, tmp_path / "other.avi")
     assert main(["func_avi_to_mp4", str(tmp_path), "--remove_avi"]) == 0
-    assert "the avi (1.00 s) stays: its mp4 (unreadable) is not as long" in capsys.readouterr().out
+    text = "warning: clip: the avi stays: clip.mp4 was there before this run (--overwrite makes it again)"
+    assert text in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.avi", "clip.mp4", "other.mp4"]
+    assert (tmp_path / "clip.mp4").read_bytes() == content
+
+
+def test_an_mp4_of_another_length_does_not_replace_its_avi(tmp_path, avi, capsys, monkeypatch):
+    shutil.copyfile(avi, tmp_path / "clip.avi")
+    monkeypatch.setattr(avi_to_mp4, "_ARGUMENTS", (*avi_to_mp4._ARGUMENTS, "-t", "0.5"))  # half of it
+    assert main(["func_avi_to_mp4", str(tmp_path), "--remove_avi"]) == 0
+    assert "clip: the avi stays: its mp4 (0.50 s) is not as long as it (1.00 s)" in capsys.readouterr().out
     assert (tmp_path / "clip.avi").exists()
+
+
+def test_two_avis_of_one_name_are_refused(tmp_path, avi):
+    for name in ("clip.avi", "clip.AVI"):  # both would become clip.mp4
+        shutil.copyfile(avi, tmp_path / name)
+    with pytest.raises(UserError, match="two files of one name"):
+        main(["func_avi_to_mp4", str(tmp_path), "--remove_avi"])
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        (2.0, 2.19, True),
+        (2.0, 2.21, False),
+        (2.0, 1.81, True),
+        (2.0, 1.79, False),
+        (None, 2.0, False),
+        (2, None, False),
+    ],
+)
+def test_the_edge_of_as_long(before, after, same):
+    assert (length_fault(before, after) == "") is same
 
 
 def test_correlations(tmp_path, capsys):
