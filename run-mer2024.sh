@@ -353,8 +353,12 @@ step_demo() {
 }
 
 # test [pytest arguments]
-#                  run the test-suite
-step_test() { cd "$home"; py -m pytest "$@"; }
+#                  run the test-suite, a process per core (at most 8) with a torch thread each; `-n 0`: in one process
+step_test() {
+    cd "$home"
+    has_flag -n "$@" || set -- -n auto --maxprocesses 8 --dist loadfile "$@"
+    OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} py -m pytest "$@"
+}
 
 steps="setup demo test models preprocess faces audio visual asr text unimodal fusion noise ov predict check submission"
 

@@ -14,7 +14,7 @@ import importlib
 import shutil
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 
 from feature_extraction.manifest import read_manifest
 from feature_extraction.names import printable
+from feature_extraction.predict_media import media_notes
 from feature_extraction.predict_plan import FeaturePlan, plan_features
 from feature_extraction.predict_text import check_text_source, make_transcript, wordless
 from feature_extraction.predict_work import LAYOUT, find_clips, place_clips, work_folder
@@ -40,6 +41,8 @@ from toolkit.utils.read_files import read_csv
 NO_FACE = "no face: its visual features are zeros"
 NO_WORDS = "no words: its text features are zeros"
 BLIND = "no face found, and the model sees nothing else"
+SILENT = "; the model reads its sound: give a file that has some, or leave the clip out"
+UNREADABLE = "; not a video, damaged or cut off; replace it"
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,16 @@ def extracted_clips(args: argparse.Namespace, description: Mapping[str, Any]) ->
     with work_folder(args.keep_work) as paths:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the predictions
             links = place_clips(paths, clips)
-            failures = {**faults, **_extract(args, plans, paths, list(clips), trained)}
+            failed, sound = _extract(args, plans, paths, list(clips), trained)
+            failures = {**faults, **failed}
+            usable = {name: link for name, link in links.items() if printable(name) not in failures}
+            damage = media_notes(paths.root, usable, sound)
         for name, path in clips.items():  # speak of the user's file, not of our link to it
             if (key := printable(name)) in failures:
                 failures[key] = failures[key].replace(str(links[name]), str(path))
-        yield _sorted_out(paths, plans, clips, failures, description["features"], trained)
+        found = _sorted_out(paths, plans, clips, failures, description["features"], trained)
+        notes = {name: [*damage.get(name, ()), *found.notes.get(name, ())] for name in found.names}
+        yield replace(found, notes={name: texts for name, texts in notes.items() if texts})
 
 
 def _sorted_out(
@@ -126,14 +134,21 @@ def _extract(
     paths: CorpusPaths,
     names: Sequence[str],
     trained: CorpusPaths | None,
-) -> dict[str, str]:
-    """Do all steps that the plans need; printable name -> the first reason why a clip failed."""
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Do all steps that the plans need.
+
+    Returns:
+        Printable name -> the first reason why a clip failed; and what was odd about a clip's sound.
+    """
     failures: dict[str, str] = {}
+    sound: dict[str, str] = {}
     if not names:
-        return failures
+        return failures, sound
     text = [plan for plan in plans.values() if plan.modality == "text"]
     if any(plan.modality == "audio" for plan in plans.values()) or (text and not args.transcript):
-        failures |= dict(split_audio(paths.video, paths.audio).failures)
+        report = split_audio(paths.video, paths.audio)
+        failures |= {name: _with_fix(reason) for name, reason in report.failures}
+        sound = dict(report.warnings)
     if any(plan.modality == "visual" for plan in plans.values()):
         _faces(args, paths, len(names), trained)
         failures = {**_listed(paths.face), **failures}
@@ -147,7 +162,12 @@ def _extract(
     for plan in plans.values():
         failures = {**_listed(_written(paths, plan)), **failures}
     own = {printable(name) for name in names}
-    return {name: reason for name, reason in failures.items() if name in own}
+    return {name: reason for name, reason in failures.items() if name in own}, sound
+
+
+def _with_fix(reason: str) -> str:
+    """Why there is no sound, and what to do."""
+    return reason + (SILENT if reason.endswith("has no audio stream") else UNREADABLE)
 
 
 def _has_samples(paths: CorpusPaths, plan: FeaturePlan) -> bool:

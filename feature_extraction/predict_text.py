@@ -27,12 +27,14 @@ def check_text_source(args: argparse.Namespace, plans: Sequence[FeaturePlan]) ->
     """Refuse what cannot give the texts that `plans` read, before any work.
 
     Raises:
-        UserError: no such csv or column, no such Whisper, or none named for text that is not English.
+        UserError: no such csv or column, no such recogniser or language, or none named for text that is not English.
     """
     if args.transcript:
         _given_texts(args.transcript, plans)
     else:
-        _recogniser(args, plans)
+        model = _recogniser(args, plans)
+        if args.language:
+            BACKENDS[args.asr_backend].check_language(model, args.language)
 
 
 def make_transcript(
@@ -80,14 +82,14 @@ def _recogniser(args: argparse.Namespace, plans: Sequence[FeaturePlan]) -> Path:
         raise UserError(f"--asr_backend {args.asr_backend}: unknown; known: {', '.join(BACKENDS)}")
     shelf = BACKENDS[args.asr_backend].shelf
     if args.asr_model_dir:
-        return asr.resolve_model_dir(args.asr_model_dir, shelf)
+        return asr.resolve_model_dir(args.asr_model_dir, shelf, "--asr_model_dir")
     others = [plan.feature for plan in plans if plan.column != "english"]
     if others and shelf.default == ENGLISH_MODEL:
         raise UserError(
             f"the model reads {', '.join(others)}: name the recogniser that wrote the training transcripts "
             "(--asr_model_dir tools/transformers/whisper-large-v2 --language chinese, say), or give --transcript CSV"
         )
-    return asr.resolve_model_dir(shelf.default, shelf)
+    return asr.resolve_model_dir(shelf.default, shelf, "--asr_model_dir")
 
 
 def _given_texts(path: str, plans: Sequence[FeaturePlan]) -> dict[str, tuple[str, ...]]:

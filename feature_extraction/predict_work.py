@@ -9,12 +9,14 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from feature_extraction.names import name_fault, printable
+from feature_extraction.predict_media import forget_notes
 from toolkit.globals import CorpusPaths, corpus_paths
 from toolkit.preprocess.media import VIDEO_SUFFIXES, video_files
 from toolkit.utils import atomic
@@ -24,6 +26,7 @@ from toolkit.utils.read_files import read_csv, write_csv
 LAYOUT = "MER2024"  # the corpus whose places below its root a work folder has
 RECOGNISED = "transcription-old.csv"  # what speech recognition gave (main-asr.py's format)
 CLIPS_FILE = "clips.json"  # name -> the file it was made from
+LOCK_FILE = ".main-predict.lock"
 
 
 def find_clips(given: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
@@ -47,26 +50,84 @@ def find_clips(given: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
                 raise UserError(
                     f"--video: {printable(str(other))} and {printable(str(path))} have one name; rename one"
                 )
-    faults = {printable(name): f"the clip's name {fault}" for name in clips if (fault := name_fault(name))}
-    return {name: path for name, path in clips.items() if not name_fault(name)}, faults
+    faults = {name: fault for name, path in clips.items() if (fault := _fault(name, path))}
+    usable = {name: path for name, path in clips.items() if name not in faults}
+    return usable, {printable(name): fault for name, fault in faults.items()}
+
+
+def _fault(name: str, path: Path) -> str:
+    """Why a clip cannot be used, "" when it can."""
+    if fault := name_fault(name):
+        return f"the clip's name {fault}"
+    try:
+        path.stat()
+    except OSError as error:
+        kind = f"a link to {os.readlink(path)}" if path.is_symlink() else "a file"
+        return printable(f"{path}: {kind}, which cannot be opened ({error.strerror}); replace or remove it")
+    return ""
 
 
 @contextlib.contextmanager
 def work_folder(keep: str | None) -> Iterator[CorpusPaths]:
-    """The places of a temporary work folder, or of the one to `keep`.
+    """The places of a temporary work folder, which is removed (after SIGTERM, too), or of the one to `keep`.
 
     Raises:
-        UserError: `keep` holds other things, or cannot be written.
+        UserError: `keep` holds other things, cannot be written, or is in use by another call.
     """
     if keep is None:
-        with tempfile.TemporaryDirectory(prefix="mer2024-predict-") as folder:
+        with _exit_on_sigterm(), tempfile.TemporaryDirectory(prefix="mer2024-predict-") as folder:
             yield corpus_paths(LAYOUT, folder)
         return
     place = Path(keep).expanduser()
     paths = corpus_paths(LAYOUT, place)
     if not (paths.root / CLIPS_FILE).exists() and (_visible(place) - {paths.root.name} or _visible(paths.root)):
         raise UserError(f"--keep_work {keep}: holds other files; name a new folder, or one kept by this command")
-    yield paths
+    with _exit_on_sigterm(), _alone(place):
+        yield paths
+
+
+@contextlib.contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """SIGTERM ends this process as an error does, so that what it made in passing is removed."""
+    owner = os.getpid()
+
+    def end(number: int, frame: Any) -> None:
+        if os.getpid() == owner:
+            raise SystemExit(128 + number)
+        signal.signal(number, signal.SIG_DFL)  # a child that inherited this
+        os.kill(os.getpid(), number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Keep other calls out of `place`, which is created; the system's lock ends with the process, however that ends."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        file = open(place / LOCK_FILE, "a", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--keep_work {place}: cannot be written ({error.strerror}); name another folder") from error
+    with file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"--keep_work {place}: another main-predict.py works in it; wait until it has ended, or name another"
+            ) from None
+        except (ImportError, OSError):  # a system or a network disk without locks
+            pass
+        yield
 
 
 def _visible(folder: Path) -> set[str]:
@@ -106,6 +167,7 @@ def place_clips(paths: CorpusPaths, clips: Mapping[str, Path]) -> dict[str, Path
 def forget(paths: CorpusPaths, name: str) -> None:
     """Remove everything that was made of the clip `name`, its recognised words included."""
     (paths.audio / f"{name}.wav").unlink(missing_ok=True)
+    forget_notes(paths.root, name)
     shutil.rmtree(paths.face / name, ignore_errors=True)
     forget_features([folder for folder in paths.features.glob("*") if folder.is_dir()], name)
     place = paths.root / RECOGNISED

@@ -21,6 +21,7 @@ from feature_extraction.predict_plan import FeaturePlan
 from feature_extraction.text.extract_text_huggingface import main as extract_text
 from feature_extraction.visual.extract_minixception_embedding import main as extract_visual
 from feature_extraction.visual.extract_openface import main as extract_faces
+from feature_extraction.visual.face_frames import CUT_OFF, DAMAGED
 from toolkit.globals import PATH_TO_REPOSITORY, corpus_paths
 from toolkit.models import ModelConfig, build_model
 from toolkit.preprocess.audio import split_audio
@@ -28,14 +29,15 @@ from toolkit.preprocess.media import ffmpeg_path
 
 DEMO = PATH_TO_REPOSITORY / "demo/mer2024-dataset/video-labeled"
 NAMES = ("sample_00000001", 'two. "quotes" $HOME')  # of the clips; the second is renamed
-WORDS = {NAMES[0]: "My office is on the second floor.", NAMES[1]: "Nobody knows.", "no face": "", "no sound": "Hush."}
+WORDS = {NAMES[0]: "My office is on the second floor.", NAMES[1]: "Nobody knows.", "cut off": "My office is"}
+WORDS |= {"no face": "", "no sound": "Hush."}
 FEATURES = ("eGeMAPS_UTT", "all-MiniLM-L6-v2-langeng-UTT", "mini-xception-UTT")
 WIDTHS = (88, 384, 128)
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory) -> Path:
-    """Two demo clips (shortened), one without a face, one without sound, one that is no video; and a csv of words."""
+    """Two demo clips (shortened); one without a face, without sound, no video at all, cut off; and a csv of words."""
     folder = tmp_path_factory.mktemp("clips")
     for name, source in zip(NAMES, sorted(DEMO.glob("*.mp4")), strict=False):
         _ffmpeg("-i", source, "-t", "1.2", "-c:v", "mpeg4", "-q:v", "3", "-c:a", "aac", folder / f"{name}.mp4")
@@ -45,6 +47,11 @@ def clips(tmp_path_factory) -> Path:
         "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone, "-c:v", "mpeg4", "-c:a", "aac", folder / "no face.mkv"
     )
     (folder / "broken.mp4").write_bytes(b"this is no video")
+    whole = folder / "whole.mp4"
+    _ffmpeg("-i", folder / f"{NAMES[0]}.mp4", "-c", "copy", "-movflags", "+faststart", whole)
+    data = whole.read_bytes()
+    (folder / "cut off.mp4").write_bytes(data[: len(data) * 3 // 4])  # its index is in front
+    whole.unlink()
     with open(folder / "words.csv", "w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("name", "english"), *WORDS.items()])
     return folder
@@ -146,7 +153,12 @@ def test_bad_clips_are_listed_and_the_others_predicted(predicted, clips):
     assert done.returncode == 1, done.stderr
     with open(out / "predictions.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["name"] for row in rows] == ["no face", *NAMES]
+    assert [row["name"] for row in rows] == ["cut off", "no face", *NAMES]
+    notes = _clips(out)["cut off"]["notes"]
+    assert notes[0] in (CUT_OFF, DAMAGED, "some frames could not be decoded: the video is damaged")
+    assert [note for note in notes[1:] if note.startswith("its sound: ")] == notes[1:]
+    assert f"  note: cut off: {notes[0]}" in done.stdout
+    assert "notes" not in _clips(out)[NAMES[0]] and "notes" not in _clips(out)[NAMES[1]]
     assert list(rows[0])[-3:] == ["weight_audio", "weight_text", "weight_video"]
     assert _clips(out)["no face"]["notes"] == [
         "no face: its visual features are zeros",
@@ -155,11 +167,11 @@ def test_bad_clips_are_listed_and_the_others_predicted(predicted, clips):
     with open(out / "failures.csv", encoding="utf-8", newline="") as file:
         failures = {row["name"]: row["reason"] for row in csv.DictReader(file)}
     assert list(failures) == ["broken", "no sound"]
-    assert failures["no sound"] == f"{clips / 'no sound.mp4'} has no audio stream"
-    assert failures["broken"].startswith(f"{clips / 'broken.mp4'}: ")
+    assert failures["no sound"] == f"{clips / 'no sound.mp4'} has no audio stream{predict_clips.SILENT}"
+    assert failures["broken"].startswith(f"{clips / 'broken.mp4'}: ") and failures["broken"].endswith("replace it")
     lines = done.stdout.splitlines()  # the table, then what was made; the steps' own reports are on stderr
-    assert lines[0].split()[:2] == ["NAME", "EMOTION"] and lines[4] == ""
-    assert lines[5].startswith("3 predicted (2 attention models") and "2 failed" in lines[5]
+    assert lines[0].split()[:2] == ["NAME", "EMOTION"] and lines[5] == ""
+    assert lines[6].startswith("4 predicted (2 attention models") and "2 failed" in lines[6]
     assert "trained on" not in done.stdout  # the features are made as those of the corpus were
 
 
@@ -215,5 +227,6 @@ def test_a_second_call_on_the_kept_folder_makes_nothing_again(predicted, predict
     assert done.returncode == 0, done.stderr
     assert {path: path.stat().st_mtime_ns for path in files} == before
     assert list(_clips(tmp_path / "out")) == [NAMES[0]]
+    assert "cut off" in json.loads((corpus_paths("MER2024", work).root / "media-notes.json").read_text())
     again, first = (list(_clips(folder)[NAMES[0]]["logits"].values()) for folder in (tmp_path / "out", out))
     np.testing.assert_allclose(again, first, rtol=1e-5)

@@ -2,14 +2,20 @@
 
 import argparse
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from feature_extraction import predict_text
+from feature_extraction import predict_media, predict_text
+from feature_extraction.predict_media import media_notes
 from feature_extraction.predict_plan import plan_features
 from feature_extraction.predict_text import check_text_source, make_transcript, wordless
 from feature_extraction.predict_work import find_clips, place_clips, work_folder
-from toolkit.globals import corpus_paths
+from toolkit.globals import PATH_TO_REPOSITORY, corpus_paths
 from toolkit.utils.errors import UserError
 from toolkit.utils.read_files import read_csv
 
@@ -134,6 +140,85 @@ def test_clips_are_files_and_folders_of_them(tmp_path):
     assert faults == {}
 
 
+def test_a_link_to_nothing_in_a_folder_costs_no_other_clip(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "lost.mp4").symlink_to(tmp_path / "gone.mp4")
+    (tmp_path / "round.mp4").symlink_to("round.mp4")
+    clips, faults = find_clips([str(tmp_path)])
+    assert list(clips) == ["a"] and list(faults) == ["lost", "round"]
+    assert faults["lost"].startswith(f"{tmp_path / 'lost.mp4'}: a link to {tmp_path / 'gone.mp4'}, which cannot be ope")
+    assert faults["lost"].endswith("(No such file or directory); replace or remove it")
+    assert list(place_clips(corpus_paths("MER2024", tmp_path / "work"), clips)) == ["a"]
+
+
+def test_one_call_at_a_time_works_in_a_kept_folder(tmp_path):
+    keep = str(tmp_path / "work")
+    with work_folder(keep) as paths:
+        paths.root.mkdir()
+        (paths.root / "clips.json").write_text("{}")
+        with pytest.raises(UserError, match="work: another main-predict.py works in it; wait"), work_folder(keep):
+            pass
+        with work_folder(str(tmp_path / "other")):
+            pass
+    with work_folder(keep) as paths:
+        assert paths.root.is_dir()
+
+
+def test_a_kept_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    place = str(tmp_path / "file" / "inside")
+    with pytest.raises(UserError, match="--keep_work .*inside: cannot be written"), work_folder(place):
+        pass
+
+
+def test_sigterm_takes_the_temporary_folder_along(tmp_path):
+    """In a process of its own, with a child that inherited the handler: the child dies of the signal itself."""
+    code = """
+import multiprocessing, os, signal, sys, time
+from feature_extraction.predict_work import work_folder
+fork = multiprocessing.get_context("fork")
+ready = fork.Event()
+def wait():
+    ready.set()
+    time.sleep(60)
+with work_folder(None) as paths:
+    child = fork.Process(target=wait)
+    child.start()
+    ready.wait()
+    child.terminate()
+    child.join()
+    print(paths.root.parent, child.exitcode, flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(PATH_TO_REPOSITORY)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    folder, status = done.stdout.rsplit(" ", 1)
+    assert Path(folder).parent == tmp_path and int(status) == -signal.SIGTERM
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_signal_handler_of_before_is_put_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with work_folder(None):
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_notes_on_files_are_kept_until_the_clip_changes(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(predict_media, "_complaints", lambda path: read.append(path.name) or ["cut off"])
+    links = {"a": tmp_path / "a.mp4", "b": tmp_path / "b.mp4"}
+    first = media_notes(tmp_path, links, {"b": "partial file"})
+    assert first == {"a": ["cut off"], "b": ["cut off", "its sound: partial file"]}
+    assert media_notes(tmp_path, links, {}) == first and read == ["a.mp4", "b.mp4"]
+    predict_media.forget_notes(tmp_path, "b")
+    assert media_notes(tmp_path, links, {})["b"] == ["cut off"] and read[2:] == ["b.mp4"]
+    (tmp_path / predict_media.NOTES_FILE).write_text("{damaged")
+    assert media_notes(tmp_path, {"a": links["a"]}, {}) == {"a": ["cut off"]}
+
+
 def test_paths_that_are_no_clips(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.mp4").touch()
@@ -210,7 +295,7 @@ def _args(**options):
 @pytest.fixture
 def heard(monkeypatch, tmp_path):
     """A recogniser that hears the name of the model and the size of the sound."""
-    monkeypatch.setattr(predict_text.asr, "resolve_model_dir", lambda name, shelf: tmp_path / name)
+    monkeypatch.setattr(predict_text.asr, "resolve_model_dir", lambda name, *_: tmp_path / name)
     calls = []
 
     class Recogniser:
@@ -276,16 +361,30 @@ def test_where_words_come_from_is_settled_before_any_work(tools, tmp_path, monke
     english = list(plan_features(["mine-langeng-UTT"], tools).values())
     with pytest.raises(UserError, match="reads chinese-macbert-large-UTT: name the recogniser .*--asr_model_dir"):
         check_text_source(_args(), chinese)
-    with pytest.raises(UserError, match="no model .config.json. in nothing"):
+    with pytest.raises(UserError, match="no model .config.json. in nothing; .*, or give --asr_model_dir$"):
         check_text_source(_args(asr_model_dir="nothing"), english)
     (tmp_path / "words.csv").write_text("name,text\na,b\n")
     with pytest.raises(UserError, match="needs a column english or sentence; there: name, text"):
         check_text_source(_args(transcript=str(tmp_path / "words.csv")), english)
     asked = []
-    monkeypatch.setattr(predict_text.asr, "resolve_model_dir", lambda name, shelf: asked.append((name, shelf.folder)))
+    monkeypatch.setattr(
+        predict_text.asr, "resolve_model_dir", lambda name, shelf, _: asked.append((name, shelf.folder))
+    )
     check_text_source(_args(), english)
     check_text_source(_args(asr_model_dir="large"), chinese)
     check_text_source(_args(asr_backend="funasr"), chinese)
     assert asked == [("whisper-tiny.en", "transformers"), ("large", "transformers"), ("paraformer-zh", "funasr")]
+    (tmp_path / "config.json").write_text('{"model_type": "whisper", "vocab_size": 51865}')
+    monkeypatch.setattr(predict_text.asr, "resolve_model_dir", lambda *_: tmp_path)
+    for backend, language in (("whisper", "Mandarin"), ("faster-whisper", "de"), ("funasr", "zh")):
+        check_text_source(_args(asr_model_dir="x", asr_backend=backend, language=language), chinese)
+    for backend in ("whisper", "faster-whisper"):
+        with pytest.raises(UserError, match="--language klingon: unknown; known: afrikaans"):
+            check_text_source(_args(asr_model_dir="x", asr_backend=backend, language="klingon"), chinese)
+    with pytest.raises(UserError, match="--language english: Paraformer knows Chinese"):
+        check_text_source(_args(asr_backend="funasr", language="english"), chinese)
+    (tmp_path / "config.json").write_text('{"model_type": "whisper", "vocab_size": 51864}')
+    with pytest.raises(UserError, match="--language german: this Whisper knows English only"):
+        check_text_source(_args(asr_model_dir="x", language="german"), english)
     with pytest.raises(UserError, match="--asr_backend nobody: unknown; known: whisper"):
         check_text_source(_args(asr_backend="nobody"), chinese)

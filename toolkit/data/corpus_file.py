@@ -30,6 +30,8 @@ FIELDS = ("name", "emotions", "outputs", "metric", "splits")
 SPLIT_FIELDS = ("folds", "train", "validation", "tests", "hidden")
 FOLDS = ("random5", "given", "session", "first_of_random5")
 FEWEST_EMOTIONS = 2
+_COLUMNS = ("name", "discrete", "valence", "confidence")  # of predictions.csv and the like, beside the emotions
+_COLUMN_START = "weight_"
 _HEAD = """# Written by `python -m toolkit.preprocess.custom`; every command finds the corpus as --dataset {name}.
 # What the fields mean: docs/custom-corpus.md
 """
@@ -48,6 +50,14 @@ class CorpusFile:
     validation: str | None = None
     tests: Mapping[str, str] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
+
+
+def emotion_fault(emotion: str) -> str:
+    """Why an emotion cannot have this name, with the fix; "" when it can. Tables have a column per emotion."""
+    if emotion in _COLUMNS or emotion.startswith(_COLUMN_START):
+        kind = f"columns that begin with {_COLUMN_START}" if emotion not in _COLUMNS else f"a column {emotion}"
+        return f"tables of predictions have {kind} of their own; call the emotion {emotion.capitalize()!r}, say"
+    return ""
 
 
 def write_corpus_file(path: Path, corpus: CorpusFile) -> None:
@@ -137,6 +147,8 @@ def _problems(content: Mapping[str, Any], path: Path):
     for emotion in emotions:
         if not isinstance(emotion, str) or not emotion.strip():
             yield f"emotions: {emotion!r} is not text; put it in quotes, as in '{emotion}'"
+        elif fault := emotion_fault(emotion):
+            yield f"emotions: {emotion!r}: {fault}"
     if len({str(emotion) for emotion in emotions}) < len(emotions):
         yield f"emotions: a label stands there twice ({', '.join(map(str, emotions))})"
     if outputs not in ([len(emotions), 0], [len(emotions), 1]) or outputs == [0, 0]:

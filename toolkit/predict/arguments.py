@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 
 from toolkit.utils.errors import UserError
 
-_OF_CLIPS = ("keep_work", "transcript", "asr_model_dir", "language")  # flags that say how clips become features
+# Flags that say how clips become features, with what they are when they are not given.
+_OF_CLIPS = {
+    "keep_work": None,
+    "transcript": None,
+    "asr_backend": "whisper",
+    "asr_model_dir": None,
+    "language": None,
+    "face_backend": "auto",
+}
 
 
 def build_parser(description: str | None) -> argparse.ArgumentParser:
@@ -28,10 +36,10 @@ def build_parser(description: str | None) -> argparse.ArgumentParser:
     add = clips.add_argument
     add("--keep_work", metavar="DIR", help="keep sound, faces, features there; a second call goes on from them")
     add("--transcript", metavar="CSV", help="what is said (columns name and chinese, english or sentence)")
-    add("--asr_backend", default="whisper", help="speech recogniser, as for main-asr.py (default whisper)")
+    add("--asr_backend", help="speech recogniser, as for main-asr.py (default whisper)")
     add("--asr_model_dir", metavar="DIR", help="its model (whisper, for English: whisper-tiny.en)")
     add("--language", help="the language spoken, for a multilingual model (default: it finds out)")
-    add("--face_backend", default="auto", choices=("auto", "openface", "mtcnn"), help="auto: as for the training data")
+    add("--face_backend", choices=("auto", "openface", "mtcnn"), help="auto: as for the training data")
     return parser
 
 
@@ -45,7 +53,9 @@ def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Names
     problems = [*_problems(args)]
     if problems:
         raise UserError(problems[0] if len(problems) == 1 else "\n  - ".join(["several problems:", *problems]))
-    return args
+    return argparse.Namespace(
+        **{key: _OF_CLIPS.get(key) if value is None else value for key, value in vars(args).items()}
+    )
 
 
 def _problems(args: argparse.Namespace) -> Iterator[str]:
@@ -63,5 +73,6 @@ def _problems(args: argparse.Namespace) -> Iterator[str]:
         yield "--per_class goes with --top_k K"
     if args.gpu < -1:
         yield f"--gpu {args.gpu}: the index of a GPU (0, 1, ...), or -1 for the CPU"
-    if args.transcript and (args.asr_model_dir or args.language):
-        yield "--transcript needs no speech recognition; leave --asr_model_dir and --language out"
+    asr = [f"--{flag}" for flag in ("asr_backend", "asr_model_dir", "language") if getattr(args, flag) is not None]
+    if args.transcript and asr:
+        yield f"--transcript needs no speech recognition; leave {' and '.join(asr)} out"

@@ -54,7 +54,11 @@ def write_predictions(
     notes: Mapping[str, Sequence[str]],
     explain: bool,
 ) -> None:
-    """Write ``predictions.csv``, ``predictions.json`` and ``failures.csv`` (removed when nothing failed)."""
+    """Write ``predictions.csv``, ``predictions.json`` and ``failures.csv`` (removed when nothing failed).
+
+    Pseudo-labels of an earlier call are removed: they do not belong to these predictions.
+    """
+    (folder / PSEUDO_LABELS).unlink(missing_ok=True)
     emotions = description["emotions"]
     columns = ["name", *(["discrete", *emotions] if emotions else [])]
     columns += ["valence"] if description["outputs"][1] else []
@@ -149,7 +153,7 @@ def write_pseudo_labels(
 
     Confidence is the probability of the predicted emotion, to 6 digits. Most confident first, ties by name; with
     `per_class` the `k` most confident of every predicted emotion. Samples `left_out` (the model's own training
-    samples) do not take part.
+    samples, those without a modality) do not take part.
     """
     emotions, probabilities, best = description["emotions"], predicted.probabilities, _best(predicted)
     valued = bool(description["outputs"][1])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
 from toolkit.data.cache import FeatureStore
+from toolkit.data.corpus_file import emotion_fault
 from toolkit.predict import files
 from toolkit.predict.ensemble import Predicted, nothing_predicted, predict_samples
 from toolkit.predict.feature_samples import folder_samples
@@ -80,6 +82,9 @@ def _check(args: argparse.Namespace, description: Mapping[str, Any]) -> None:
             f"--explain: {description['model']} has no weights per modality, only attention and attention_topn have; "
             "leave the flag out"
         )
+    faults = [f"{emotion!r}: {fault}" for emotion in description["emotions"] if (fault := emotion_fault(emotion))]
+    if faults:
+        raise UserError(f"the model has emotions whose names cannot be used: {'; '.join(faults)}, and train again")
     if args.top_k is not None and not description["emotions"]:
         raise UserError("--top_k: this model predicts valence only, which has no confidence; leave the flag out")
 
@@ -97,7 +102,7 @@ def _predicted(
     if names:
         reader = SampleReader(model.description, folders, names, store)
         predicted = predict_samples(model, reader, names, device)
-    return Predicted(predicted.names, predicted.outputs, {**failures, **predicted.failures})
+    return replace(predicted, failures={**failures, **predicted.failures})
 
 
 def _remarks(model: SavedModel, predicted: Predicted) -> list[str]:
@@ -134,6 +139,8 @@ def _report(
     if args.top_k is not None:
         path = output / files.PSEUDO_LABELS
         own = set(description.get("train_names", ())) & set(predicted.names)
-        count = files.write_pseudo_labels(path, description, predicted, args.top_k, args.per_class, own)
+        blank = predicted.blank - own
+        count = files.write_pseudo_labels(path, description, predicted, args.top_k, args.per_class, own | blank)
         without = f"; {len(own)} training samples left out" if own else ""
+        without += f"; {len(blank)} without a face, words or sound (zeros) left out" if blank else ""
         print(f"  {path}: {count} pseudo-labels{without}")

@@ -118,8 +118,10 @@ def merge_transcripts(new: Path, checked: Path | None, merged: Path, column: str
         How many texts are checked ones, and the names left out.
 
     Raises:
-        UserError: a file or column is missing, or a name repeats.
+        UserError: a file or column is missing, a name repeats, `merged` is one of the files that are read, or `column`
+            cannot be its second column.
     """
+    _check_merge(new, checked, merged, column)
     sentences = {row["name"]: row["sentence"] for row in read_csv(new, required=COLUMNS, unique="name")}
     checked_texts: dict[str, str] = {}
     if checked is not None:
@@ -133,3 +135,21 @@ def merge_transcripts(new: Path, checked: Path | None, merged: Path, column: str
     table = [(name, checked_texts.get(name, sentence)) for name, sentence in sorted(sentences.items())]
     write_csv(merged, ("name", column), table)
     return len(checked_texts.keys() & sentences.keys()), sorted(checked_texts.keys() - sentences.keys())
+
+
+def _check_merge(new: Path, checked: Path | None, merged: Path, column: str) -> None:
+    if not column.strip() or column == "name":
+        raise UserError(f"--column {column!r}: no name for the column of the texts; write chinese or english, say")
+    for flag, path in (("NEW", new), ("CHECKED", checked)):
+        if path is not None and _one_file(path, merged):
+            raise UserError(
+                f"MERGED {merged} is the file {flag} {path}, which would be overwritten; name another file for MERGED"
+            )
+
+
+def _one_file(path: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, by links too; a file that is not there is compared by its place."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return path.resolve() == other.resolve()

@@ -38,10 +38,15 @@ class Shelf:
 
 @dataclass(frozen=True)
 class Backend:
-    """A recogniser: its models, and how one is built from (folder, device, language)."""
+    """A recogniser: its models, how one is built from (folder, device, language), and a check of a language.
+
+    The check is for calls that come to the words late: `check_language` (folder, language) raises `UserError` for a
+    language that the model surely lacks, without loading it.
+    """
 
     shelf: Shelf
     build: Callable[[Path, torch.device, str | None], Transcriber]
+    check_language: Callable[[Path, str], None]
 
 
 def _whisper(folder: Path, device: torch.device, language: str | None) -> Transcriber:
@@ -67,16 +72,37 @@ def _funasr(folder: Path, device: torch.device, language: str | None) -> Transcr
     return ParaformerTranscriber(folder, device, language, CtPunctuation(marks, device))
 
 
+def _check_whisper(folder: Path, language: str) -> None:
+    from toolkit.preprocess.whisper_asr import is_multilingual, language_code
+
+    language_code(language, is_multilingual(folder))
+
+
+def _check_faster_whisper(folder: Path, language: str) -> None:
+    from toolkit.preprocess.whisper_asr import language_code
+
+    language_code(language, multilingual=True)  # English-only ones are known when they are loaded
+
+
+def _check_funasr(folder: Path, language: str) -> None:
+    from toolkit.preprocess.funasr_asr import check_chinese
+
+    check_chinese(language)
+
+
 WHISPER = Shelf("transformers", "config.json", "whisper-tiny.en", "openai/whisper-large-v2 on huggingface.co")
 PUNCTUATION = Shelf("funasr", "config.yaml", "ct-punc", "funasr/ct-punc on huggingface.co")
 BACKENDS: dict[str, Backend] = {
-    "whisper": Backend(WHISPER, _whisper),
+    "whisper": Backend(WHISPER, _whisper, _check_whisper),
     "faster-whisper": Backend(
         Shelf("faster-whisper", "model.bin", "large-v3", "Systran/faster-whisper-large-v3 on huggingface.co"),
         _faster_whisper,
+        _check_faster_whisper,
     ),
     "funasr": Backend(
-        Shelf("funasr", "config.yaml", "paraformer-zh", "funasr/paraformer-zh on huggingface.co"), _funasr
+        Shelf("funasr", "config.yaml", "paraformer-zh", "funasr/paraformer-zh on huggingface.co"),
+        _funasr,
+        _check_funasr,
     ),
 }
 
@@ -110,8 +136,10 @@ def build_punctuation(model_dir: str | None, gpu: int, language: str) -> CtPunct
     return CtPunctuation(resolve_model_dir(model_dir or PUNCTUATION.default, PUNCTUATION), resolve_device(gpu))
 
 
-def resolve_model_dir(model_dir: str, shelf: Shelf = WHISPER) -> Path:
+def resolve_model_dir(model_dir: str, shelf: Shelf = WHISPER, flag: str = "--model_dir") -> Path:
     """The folder of a model: ``tools/...`` and bare names (on its shelf) below MER_TOOLS, or a path.
+
+    `flag` is the one that chooses it, for the message.
 
     Raises:
         UserError: no such folder holds a model.
@@ -124,5 +152,5 @@ def resolve_model_dir(model_dir: str, shelf: Shelf = WHISPER) -> Path:
             return place
     raise UserError(
         f"no model ({shelf.marker}) in {model_dir}; looked at {', '.join(map(str, places))}; put one there "
-        f"(such as {shelf.source}), or give --model_dir"
+        f"(such as {shelf.source}), or give {flag}"
     )

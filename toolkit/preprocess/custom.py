@@ -14,35 +14,44 @@ after a change of the csv. More: docs/custom-corpus.md
 from __future__ import annotations
 
 import argparse
+import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from toolkit.data.corpus_file import CorpusFile, write_corpus_file
 from toolkit.data.labels import Labels, write_labels
 from toolkit.globals import CUSTOM_FILE, CorpusPaths, custom_name_fault, custom_paths
 from toolkit.preprocess.audio import split_audio
-from toolkit.preprocess.batch import BatchReport, print_report, printable, run_jobs
+from toolkit.preprocess.batch import BatchReport, Work, print_report, printable, run_jobs
 from toolkit.preprocess.custom_corpus import describe, label_dicts, summary
 from toolkit.preprocess.custom_table import Clip, Table, label_set, parse_emotions, read_table, remarks
 from toolkit.preprocess.media import VIDEO_SUFFIXES, MediaError, ffmpeg_path, video_files
-from toolkit.preprocess.place import LINKS, clip_job, clip_work, is_placed
+from toolkit.preprocess.place import LINKS, ClipJob, clip_job, clip_work, is_placed
 from toolkit.preprocess.raw_corpus import Clip as VideoClip
 from toolkit.utils.errors import UserError, run_main
 from toolkit.utils.read_files import write_csv
 
 LANGUAGES = ("chinese", "english")  # columns of a transcript csv
+REPLACED = "its video was replaced: the sound is made again; of its faces and features toolkit.check knows"
 
 
 def place_videos(
-    table: Table, videos: dict[str, Path], folder: Path, link: str, num_workers: int | None = None
+    table: Table, videos: dict[str, Path], paths: CorpusPaths, link: str, num_workers: int | None = None
 ) -> tuple[BatchReport, list[Clip]]:
-    """Put the videos of the csv's clips into `folder`; the report, and the clips that are there, in the csv's order.
+    """Put the videos of the csv's clips into the corpus; the report, and the clips there, in the csv's order.
 
-    A row without a video is a failure, a video without a row a warning.
+    A row without a video is a failure, a video without a row a warning. The sound of a video that is replaced goes.
     """
     rows = {clip.name: clip for clip in table.clips}
-    jobs = [clip_job(VideoClip(name, videos[name]), folder) for name in rows if name in videos]
-    report = run_jobs(jobs, clip_work(link), "videos", num_workers=num_workers, finished=is_placed)
+    jobs = [clip_job(VideoClip(name, videos[name]), paths.video) for name in rows if name in videos]
+    report = run_jobs(
+        jobs,
+        _replacing(clip_work(link), paths.audio),
+        "videos",
+        num_workers=num_workers,
+        finished=partial(is_placed, link=link),
+    )
     failed = {name for name, _ in report.failures}
     for name in rows.keys() - videos.keys():
         report.fail(name, MediaError("has a row in the csv but no video"))
@@ -51,6 +60,18 @@ def place_videos(
     report.failures.sort()
     report.warnings.sort()
     return report, [rows[job.name] for job in jobs if printable(job.name) not in failed]
+
+
+def _replacing(place: Work, audio: Path) -> Work:
+    """`place`, after the clip's sound in `audio` is removed: it is of another video, which may even be newer."""
+
+    def work(job: ClipJob, stop: threading.Event) -> str:
+        wav = audio / f"{job.name}.wav"
+        outdated = wav.exists()
+        wav.unlink(missing_ok=True)  # first: a run that is killed now places the video, and makes the sound, next time
+        return "; ".join(text for text in (place(job, stop), REPLACED if outdated else "") if text)
+
+    return work
 
 
 def write_corpus(paths: CorpusPaths, corpus: CorpusFile, clips: Sequence[Clip], language: str) -> dict[str, Labels]:
@@ -68,6 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     fault = custom_name_fault(args.name)
     if fault:
         raise UserError(f"--name {args.name!r}: {fault}")
+    if args.num_workers is not None and args.num_workers < 1:
+        raise UserError(f"--workers {args.num_workers}: must be at least 1")
     ffmpeg_path()  # before any work
     paths = custom_paths(args.name, args.data_root)
     folder, csv = args.videos.expanduser(), args.labels.expanduser()
@@ -78,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     emotions = _emotions(args.emotions, csv, table)
     describe(args.name, table.targets, emotions, [clip for clip in table.clips if clip.name in videos], csv)
     paths.root.mkdir(parents=True, exist_ok=True)
-    report, clips = place_videos(table, videos, paths.video, args.link, args.num_workers)
+    report, clips = place_videos(table, videos, paths, args.link, args.num_workers)
     print_report(report, paths.video)
     corpus = describe(args.name, table.targets, emotions, clips, csv)  # what is left when clips have failed
     labels = write_corpus(paths, corpus, clips, args.language)

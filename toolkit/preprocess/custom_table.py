@@ -6,12 +6,14 @@ are empty. Unlabelled rows are a hidden test set: they must have the split "test
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.data.corpus_file import emotion_fault
 from toolkit.globals import MISSING_VALENCE
 from toolkit.utils.errors import UserError
 from toolkit.utils.read_files import read_csv
@@ -52,7 +54,7 @@ def read_table(path: Path, videos: Mapping[str, Path]) -> Table:
     Raises:
         UserError: a column is missing, or rows are wrong (up to 10 of them are named with their value and the fix).
     """
-    _check_separator(path)
+    _check_header(path)
     rows = read_csv(path, required=("name",), unique="name")
     if not rows:
         raise UserError(f"{path}: no row below the header; one per clip is needed")
@@ -75,8 +77,11 @@ def read_table(path: Path, videos: Mapping[str, Path]) -> Table:
     return Table(tuple(clips.values()), targets, unused)
 
 
-def _check_separator(path: Path) -> None:
-    """Spreadsheets of many countries write semicolons or tabs; say so instead of "column name is missing"."""
+def _check_header(path: Path) -> None:
+    """Spreadsheets of many countries write semicolons or tabs; say so instead of "column name is missing".
+
+    A column of ours that is there twice leaves open which one is meant.
+    """
     if not path.is_file():
         return  # `read_csv` says it
     with open(path, encoding="utf-8-sig", errors="replace") as file:
@@ -84,6 +89,10 @@ def _check_separator(path: Path) -> None:
     if "," not in header and (";" in header or "\t" in header):
         found = "semicolons" if ";" in header else "tabs"
         raise UserError(f"{path}: the cells are separated by {found}; save it as csv with commas (UTF-8)")
+    columns = next(csv.reader([header]), [])
+    twice = [column for column in COLUMNS if columns.count(column) > 1]
+    if twice:
+        raise UserError(f"{path}: the column {', '.join(twice)} is there twice; keep one of them, or rename the other")
 
 
 def _video_name(written: str, videos: Mapping[str, Path]) -> str:
@@ -133,7 +142,7 @@ def label_set(path: Path, clips: Iterable[Clip], wanted: Sequence[str] | None) -
     """The emotions in order: `wanted`, else those of the csv, sorted (as numbers if all are).
 
     Raises:
-        UserError: a label outside `wanted`, or fewer than two.
+        UserError: a label outside `wanted` or one that no emotion can have, or fewer than two.
     """
     used: dict[str, str] = {}  # label -> the first clip that has it
     for clip in clips:
@@ -146,6 +155,8 @@ def label_set(path: Path, clips: Iterable[Clip], wanted: Sequence[str] | None) -
         if len(emotions) < 2:
             found = f"only the label {emotions[0]!r}" if emotions else "no label at all"
             raise UserError(f"{path}: {found}; an emotion corpus needs at least 2 (name them all with --emotions a,b)")
+        faults = [(label, emotion_fault(label)) for label in emotions]
+        _raise_all(path, [f"{used[label]!r} has the label {label!r}; {fault}" for label, fault in faults if fault])
         return tuple(emotions)
     outside = [f"{clip!r} has the label {label!r}" for label, clip in used.items() if label not in wanted]
     _raise_all(path, [f"{text}, not one of --emotions {','.join(wanted)}" for text in outside])
@@ -156,11 +167,14 @@ def parse_emotions(text: str) -> tuple[str, ...]:
     """``"a, b"`` -> ``("a", "b")``.
 
     Raises:
-        UserError: fewer than two, an empty one, or one twice.
+        UserError: fewer than two, an empty one, one twice, or one that no emotion can have.
     """
     emotions = tuple(part.strip() for part in text.split(","))
     if len(emotions) < 2 or not all(emotions) or len(set(emotions)) < len(emotions):
         raise UserError(f"--emotions {text!r}: give at least two different labels, as in angry,happy")
+    for emotion in emotions:
+        if fault := emotion_fault(emotion):
+            raise UserError(f"--emotions: {emotion!r}: {fault}")
     return emotions
 
 

@@ -29,6 +29,12 @@ _INNER_BLANK = re.compile(
 )
 
 
+def check_chinese(language: str) -> None:
+    """Raises `UserError` for any other language."""
+    if language.lower() not in CHINESE:
+        raise UserError(f"--language {language}: Paraformer knows Chinese; take --backend whisper for others")
+
+
 def load_model(folder: Path, device: torch.device) -> Any:
     """The funasr model of a local folder (``config.yaml``, ``model.pt``).
 
@@ -87,8 +93,8 @@ class ParaformerTranscriber:
         language: str | None = None,
         punctuation: CtPunctuation | None = None,
     ) -> None:
-        if language and language.lower() not in CHINESE:
-            raise UserError(f"--language {language}: Paraformer knows Chinese; take --backend whisper for others")
+        if language:
+            check_chinese(language)
         self.model = load_model(model_dir, device)
         self.punctuation = punctuation
 

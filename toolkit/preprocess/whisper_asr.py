@@ -52,7 +52,7 @@ class WhisperTranscriber:
                 model_dir, local_files_only=True, dtype=torch.float32
             )
         self.model = model.eval().to(device)
-        self.multilingual = config.vocab_size >= FIRST_MULTILINGUAL_VOCABULARY
+        self.multilingual = _is_multilingual(config)
         self.language = self._language_id(language)
         self.end = self._token("<|endoftext|>")
         settings = model.generation_config
@@ -133,15 +133,10 @@ class WhisperTranscriber:
     def _language_id(self, language: str | None) -> int | None:
         if not language:
             return None
-        code = TO_LANGUAGE_CODE.get(language.lower(), language.lower())
-        if not self.multilingual:
-            if code != "en":
-                raise UserError(f"--language {language}: this Whisper knows English only; choose a multilingual model")
-            return None
-        token = self.vocabulary.get(f"<|{code}|>")
-        if token is None or code not in TO_LANGUAGE_CODE.values():
-            raise UserError(f"--language {language}: unknown; known: {', '.join(sorted(TO_LANGUAGE_CODE))}")
-        return token
+        code = language_code(language, self.multilingual)
+        if self.multilingual and f"<|{code}|>" not in self.vocabulary:
+            raise UserError(f"--language {language}: this Whisper does not know it; choose a newer model")
+        return self.vocabulary[f"<|{code}|>"] if self.multilingual else None
 
     def _token(self, *names: str) -> int:
         for name in names:
@@ -149,6 +144,33 @@ class WhisperTranscriber:
                 return self.vocabulary[name]
         folder = self.tokenizer.name_or_path
         raise UserError(f"{folder}: the tokenizer lacks {names[0]}; make or download the folder again")
+
+
+def language_code(language: str, multilingual: bool) -> str:
+    """Whisper's code of a language that is given by name or code, in any case: "Chinese" and "zh" are "zh".
+
+    Raises:
+        UserError: no such language, or not English for a model that is not `multilingual`.
+    """
+    code = TO_LANGUAGE_CODE.get(language.lower(), language.lower())
+    if not multilingual and code != "en":
+        raise UserError(f"--language {language}: this Whisper knows English only; choose a multilingual model")
+    if code not in TO_LANGUAGE_CODE.values():
+        raise UserError(f"--language {language}: unknown; known: {', '.join(sorted(TO_LANGUAGE_CODE))}")
+    return code
+
+
+def is_multilingual(model_dir: Path) -> bool:
+    """Whether the Whisper in a folder knows more than English.
+
+    Raises:
+        UserError: no Whisper folder.
+    """
+    return _is_multilingual(_whisper_config(model_dir))
+
+
+def _is_multilingual(config: Any) -> bool:
+    return config.vocab_size >= FIRST_MULTILINGUAL_VOCABULARY
 
 
 def _whisper_config(model_dir: Path) -> Any:

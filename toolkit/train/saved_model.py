@@ -21,12 +21,10 @@ from toolkit.dataloader.corpora import Corpus
 from toolkit.models import ModelConfig, build_model
 from toolkit.train.crossval import RunResult
 from toolkit.train.loop import Predictions
+from toolkit.train.model_file import AGAIN, DESCRIPTION, FORMAT, damaged, read_description
 from toolkit.train.record import versions
 from toolkit.utils import atomic
 from toolkit.utils.errors import UserError
-
-FORMAT = 1
-DESCRIPTION = "model.json"
 
 
 def save(
@@ -68,7 +66,7 @@ def save(
             "train_names": list(train.names),
             "scores": result.scores,
             "versions": versions(),
-            "args": vars(record),
+            "args": vars(record) | _absolute_root(record),
         }
         atomic.write_text(part / DESCRIPTION, json.dumps(description, indent=1, sort_keys=True, default=str) + "\n")
         if folder.exists():
@@ -78,6 +76,12 @@ def save(
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     return folder
+
+
+def _absolute_root(record: argparse.Namespace) -> dict[str, str]:
+    """The data root so that it is found from any folder."""
+    given = getattr(record, "data_root", None)
+    return {} if given is None else {"data_root": os.path.abspath(os.path.expanduser(given))}
 
 
 @dataclass(frozen=True)
@@ -122,24 +126,28 @@ def load(folder: Path) -> SavedModel:
     """Load what `save` wrote.
 
     Raises:
-        UserError: not a saved model, of another format, or weights that do not fit their description.
+        UserError: not a saved model, of another format, damaged, or weights that do not fit their description.
     """
     path = folder / DESCRIPTION
     if not path.exists():
         raise UserError(f"{folder} is no saved model: it has no {DESCRIPTION}; train with --savemodel")
+    description = read_description(path)
+    weights = []
+    for number in range(1, description["folds"] + 1):  # before as many models are built
+        weights.append(folder / f"fold{number}.safetensors")
+        if not weights[-1].is_file():
+            raise UserError(
+                f"{path}: says that there are {description['folds']} folds, but {weights[-1].name} is missing; {AGAIN}"
+            )
+    config = ModelConfig(
+        tuple(description["feat_dims"]), *description["outputs"], description["feat_type"], description["hyper"]
+    )
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-        if description["format"] != FORMAT:
-            raise UserError(f"{path}: format {description['format']}, this toolkit reads {FORMAT}; train again")
-        dims, outputs = tuple(description["feat_dims"]), description["outputs"]
-        config = ModelConfig(dims, *outputs, description["feat_type"], description["hyper"])
-        models = [build_model(description["model"], config).eval() for _ in range(description["folds"])]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: damaged ({type(error).__name__}: {error}); train again") from error
-    if len(description["emotions"]) != outputs[0]:
-        raise UserError(f"{path}: {outputs[0]} outputs but {len(description['emotions'])} emotions; train again")
-    for number, model in enumerate(models, start=1):
-        _load_weights(model, folder / f"fold{number}.safetensors")
+        models = [build_model(description["model"], config).eval() for _ in weights]
+    except Exception as error:  # settings of any wrong kind, in any model: each complains in its own way
+        raise damaged(path, f"no {description['model']} can be built: {type(error).__name__}: {error}") from error
+    for model, place in zip(models, weights, strict=True):
+        _load_weights(model, place)
     return SavedModel(models, description)
 
 
@@ -147,11 +155,11 @@ def _load_weights(model: torch.nn.Module, path: Path) -> None:
     try:
         weights = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); train again with --savemodel") from error
+        raise UserError(f"{path}: cannot be read ({error}); {AGAIN}") from error
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in weights.items()}
     if expected != found:
         wrong = sorted(set(expected.items()) ^ set(found.items()))[:3]
         shown = "; ".join(f"{key} {shape}" for key, shape in wrong)
-        raise UserError(f"{path}: these weights do not fit {DESCRIPTION}; first differences: {shown}")
+        raise UserError(f"{path}: these weights do not fit {DESCRIPTION}; first differences: {shown}; {AGAIN}")
     model.load_state_dict(weights)

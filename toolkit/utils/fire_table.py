@@ -18,6 +18,11 @@ from typing import Any, NoReturn
 
 from toolkit.utils.errors import UserError
 
+
+class WrongNumber(UserError):
+    """A value that is no number where the function takes one."""
+
+
 _SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -33,6 +38,7 @@ def run_fire(functions: Sequence[Callable[..., int]], argv: Sequence[str] | None
     Raises:
         SystemExit: status 2 after a message, as command lines do it, for an unknown function or flag, a missing value,
             an argument too many, a switch with an odd value; status 0 after a help page.
+        WrongNumber: like the functions' own errors of values.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -50,6 +56,8 @@ def run_fire(functions: Sequence[Callable[..., int]], argv: Sequence[str] | None
         return 0
     try:
         values = bind(table[chosen], arguments[1:], f"{name} {chosen}")
+    except WrongNumber:
+        raise
     except UserError as error:
         _refuse(str(error))
     status = table[chosen](**values)
@@ -65,7 +73,7 @@ def bind(function: Callable[..., Any], arguments: Sequence[str], name: str) -> d
     """The values of the parameters that a command line names. Of a flag that is given twice the last counts.
 
     Text stays as it is written (a folder may be named 2024, True or 1e5); parameters that are annotated as numbers get
-    a number where the text is one, and switches (bool) a truth value.
+    a number, and switches (bool) a truth value.
 
     Raises:
         UserError: a command line that `run_fire` refuses.
@@ -153,13 +161,17 @@ def _value(text: str, parameter: Parameter, flag: str, name: str) -> Any:
         return _SWITCH[text.lower()]
     if text == "None" and "None" in kind:
         return None
-    for number in (int, float):
-        if number.__name__ in kind:
-            try:
-                return number(text)
-            except ValueError:
-                continue
-    return text  # also where a number is expected: the function names the flag and what it takes
+    numbers = [number for number in (int, float) if re.search(rf"\b{number.__name__}\b", kind)]
+    for number in numbers:
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    if numbers and not re.search(r"\b(str|Any|Sequence|list|tuple)\b", kind):
+        expected = "number" if float in numbers else "whole number"
+        example = "" if parameter.default in (Parameter.empty, None) else f", such as {parameter.default}"
+        raise WrongNumber(f"{name}: {flag} {text!r} is no {expected}{example}")
+    return text
 
 
 def _summary(function: Callable[..., int]) -> str:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from toolkit.globals import PATH_TO_REPOSITORY
+from toolkit.predict.arguments import parse
 from toolkit.predict.files import weight_columns
 from toolkit.predict.run_folder import find_model
 from toolkit.train import saved_model
@@ -181,6 +182,21 @@ def test_frames_are_padded_to_the_training_length_whatever_stands_beside_them(wr
     assert np.abs(unpadded - list(clips["a"]["logits"].values())).max() > 1e-4  # the padding is seen
 
 
+def test_a_clip_with_one_long_input_does_not_stretch_the_others(write_model, features, predict, tmp_path):
+    """Training saw up to 9 frames of sound and 30 of the rest: "e f" has 30 of all, so only its sound is too long."""
+    model = write_model(tmp_path / "model", feat_type="frm_unalign", lengths=[9, 30, 30])
+    assert predict(model, features) == 0
+    clips = _clips(tmp_path)
+    for name in ("a", "b", "c", "d", "e f"):
+        batch = {}
+        for key, stem, length in zip(("audios", "texts", "videos"), ("aud", "txt", "vis"), (9, 30, 30), strict=True):
+            rows = np.load(features / f"{stem}-FRA" / f"{name}.npy")
+            padding = np.zeros((max(length - len(rows), 0), rows.shape[1]), np.float32)
+            batch[key] = torch.from_numpy(np.concatenate([padding, rows]))[None]
+        expected = saved_model.load(model).logits(batch)[0]
+        np.testing.assert_allclose(list(clips[name]["logits"].values()), expected, atol=1e-6)
+
+
 def test_valence_alone(write_model, features, predict, tmp_path, capsys):
     model = write_model(tmp_path / "model", outputs=[0, 1], emotions=[])
     assert predict(model, features) == 0
@@ -261,6 +277,31 @@ def test_pseudo_labels_of_a_valence_model_hold_it_and_training_samples_are_left_
     assert "1 pseudo-labels; 1 training samples left out" in out
 
 
+@pytest.mark.parametrize("feat_type", ["utt", "frm_unalign"])
+def test_samples_without_a_modality_give_no_pseudo_labels(write_model, features, predict, tmp_path, capsys, feat_type):
+    suffix = "UTT" if feat_type == "utt" else "FRA"
+    model = write_model(tmp_path / "model", feat_type=feat_type, lengths=[9, 9, 9], train_names=["a"])
+    for stem, name in (("vis", "c"), ("txt", "d"), ("aud", "a")):
+        path = features / f"{stem}-{suffix}" / f"{name}.npy"
+        np.save(path, np.zeros_like(np.load(path)))
+    half = np.load(features / f"vis-{suffix}" / "b.npy")
+    half[..., 1:] = 0  # not all of it
+    np.save(features / f"vis-{suffix}" / "b.npy", half)
+    assert predict(model, features, "--top_k", "9") == 0
+    assert sorted(row["name"] for row in _csv(tmp_path / "out/pseudo-labels.csv")) == ["b", "e f"]
+    assert [row["name"] for row in _csv(tmp_path / "out/predictions.csv")] == ["a", "b", "c", "d", "e f"]
+    expected = "2 pseudo-labels; 1 training samples left out; 2 without a face, words or sound (zeros) left out"
+    assert expected in capsys.readouterr().out
+
+
+def test_pseudo_labels_of_an_earlier_call_do_not_stay(write_model, features, predict, tmp_path):
+    model = write_model(tmp_path / "model")
+    assert predict(model, features, "--top_k", "1") == 0
+    assert (tmp_path / "out/pseudo-labels.csv").exists()
+    assert predict(model, features) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["predictions.csv", "predictions.json"]
+
+
 # ---------------------------------------------------------------- which model, wrong flags
 
 
@@ -304,9 +345,21 @@ def test_what_the_model_cannot_do_is_refused(write_model, features, predict, tmp
     other = write_model(tmp_path / "other", features=["aud-UTT", "no-UTT", "vis-UTT"])
     with pytest.raises(UserError, match=r"no feature folder .*no-UTT; folders there: aud-FRA, aud-UTT"):
         predict(other, features)
+    columns = write_model(tmp_path / "columns", emotions=["calm", "name", "weight_audio"])
+    with pytest.raises(
+        UserError, match="'name': tables .* a column name .*; 'weight_audio': tables .* and train again"
+    ):
+        predict(columns, features)
     old = write_model(tmp_path / "old", feat_type="frm_unalign", lengths=[])
     with pytest.raises(UserError, match="without the length of its sequences; train again"):
         predict(old, features)
+
+
+def test_flags_of_clips_that_are_not_given_have_their_defaults():
+    args = parse(["--model", "m", "--video", "a.mp4"], "")
+    assert (args.asr_backend, args.face_backend, args.keep_work, args.gpu) == ("whisper", "auto", None, 0)
+    args = parse(["--model", "m", "--video", "a.mp4", "--face_backend", "mtcnn", "--asr_backend", "funasr"], "")
+    assert (args.asr_backend, args.face_backend) == ("funasr", "mtcnn")
 
 
 @pytest.mark.parametrize(
@@ -317,6 +370,14 @@ def test_what_the_model_cannot_do_is_refused(write_model, features, predict, tmp
         (
             ["--features", "f", "--transcript", "t.csv", "--keep_work", "w"],
             "--keep_work, --transcript: for --video only",
+        ),
+        (
+            ["--features", "f", "--asr_backend", "whisper", "--face_backend", "auto"],
+            "--asr_backend, --face_backend: for --video only",
+        ),
+        (
+            ["--video", "a.mp4", "--transcript", "t.csv", "--asr_backend", "whisper"],
+            "--transcript needs no speech recognition; leave --asr_backend out",
         ),
         (["--video", "a.mp4", "--names", "n.csv"], "--names goes with --features"),
         (["--features", "f", "--top_k", "0"], "--top_k 0: must be at least 1"),

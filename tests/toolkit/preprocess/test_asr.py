@@ -231,7 +231,24 @@ def test_merge_errors(tmp_path):
         asr.merge_transcripts(tmp_path / "new.csv", tmp_path / "checked.csv", tmp_path / "merged.csv", "english")
     with pytest.raises(UserError, match=r"none\.csv does not exist"):
         asr.merge_transcripts(tmp_path / "none.csv", None, tmp_path / "merged.csv")
+    for column in ("", " ", "name"):
+        with pytest.raises(UserError, match=f"--column {column!r}: no name for the column of the texts"):
+            asr.merge_transcripts(tmp_path / "new.csv", None, tmp_path / "merged.csv", column)
     assert not (tmp_path / "merged.csv").exists()
+
+
+@pytest.mark.parametrize("own", ["new.csv", "checked.csv"])
+def test_the_merge_overwrites_none_of_its_files(tmp_path, own):
+    new, checked, link = (tmp_path / name for name in ("new.csv", "checked.csv", "link.csv"))
+    new.write_text(NEW)
+    checked.write_text("name,chinese\na,b\n")
+    (tmp_path / "folder").mkdir()
+    link.symlink_to(tmp_path / own)
+    before = new.read_bytes(), checked.read_bytes()
+    for merged in (tmp_path / own, tmp_path / "folder" / ".." / own, link):
+        with pytest.raises(UserError, match=f"is the file {own[:-4].upper()} .*{own}, which would be overwritten"):
+            asr.merge_transcripts(new, checked, merged)
+    assert (new.read_bytes(), checked.read_bytes()) == before and link.is_symlink()
 
 
 # ---------------------------------------------------------------- the command

@@ -35,14 +35,33 @@ def test_command_extracts_skips_and_overwrites(corpus, capsys):
     arguments = ["--dataset", "MER2024", "--data_root", str(corpus)]
     assert audio.main([*arguments, "--limit", "2"]) == 0
     assert sorted(path.name for path in audio_folder(corpus).iterdir()) == ["a.wav", "b.wav"]
-    os.utime(audio_folder(corpus) / "a.wav", (1, 1))
+    os.utime(audio_folder(corpus) / "a.wav", (2e9, 2e9))
     assert audio.main([*arguments, "--num_workers", "2"]) == 0
-    assert "1 done, 2 already there, 0 failed" in capsys.readouterr().out
-    assert (audio_folder(corpus) / "a.wav").stat().st_mtime == 1
+    output = capsys.readouterr().out
+    assert "1 done, 2 already there, 0 failed" in output and "older than" not in output
+    assert (audio_folder(corpus) / "a.wav").stat().st_mtime == 2e9
     assert audio.main([*arguments, "--overwrite"]) == 0
     assert "3 done, 0 already there, 0 failed" in capsys.readouterr().out
-    assert (audio_folder(corpus) / "a.wav").stat().st_mtime != 1
+    assert (audio_folder(corpus) / "a.wav").stat().st_mtime < 2e9
     assert [soundfile.info(path).frames for path in sorted(audio_folder(corpus).iterdir())] == [8000] * 3
+
+
+def test_sound_older_than_its_video_is_made_again(corpus, make_clip, capsys):
+    video = corpus / "mer2024-dataset-process" / "video"
+    arguments = ["--dataset", "MER2024", "--data_root", str(corpus)]
+    assert audio.main(arguments) == 0
+    written = (audio_folder(corpus) / "b.wav").stat().st_mtime_ns
+    make_clip(video / "a.mp4", seconds=1.0)
+    os.utime(video / "a.mp4", ns=(written + 10**15, written + 10**15))  # two weeks ahead
+    os.utime(video / "b.mp4", ns=(written, written))  # of one age: not older
+    capsys.readouterr()
+    assert audio.main(arguments) == 0
+    output = capsys.readouterr().out
+    assert "1 done, 2 already there, 0 failed" in output
+    assert "warning: a: its sound was older than the video, and was made again" in output
+    assert soundfile.info(audio_folder(corpus) / "a.wav").frames == 16000
+    assert audio.main(arguments) == 0  # although the video is still from the future
+    assert "0 done, 3 already there, 0 failed" in capsys.readouterr().out
 
 
 def test_bad_clips_are_listed_and_do_not_stop_the_others(corpus, make_clip, capsys):

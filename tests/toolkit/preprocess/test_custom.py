@@ -118,6 +118,27 @@ def test_a_second_run_changes_nothing_but_what_the_csv_says(home, capsys):
     assert get_corpus("Mine", home / "data").emotions == ("x", "y") and get_corpus("Mine", home / "data").tests == {}
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_replaced_video_gets_its_own_sound(home, make_clip, monkeypatch, capsys, killed):
+    simple(home)
+    assert run(home) == 0
+    video = home / "clips" / "f.mp4"
+    video.unlink()  # the placed file is a hard link: it keeps the old content
+    make_clip(video, 1.0)
+    os.utime(video, (1, 1))  # older than the sound that is there
+    capsys.readouterr()
+    if killed:
+        monkeypatch.setattr(custom, "split_audio", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(home)
+        monkeypatch.undo()
+    assert run(home) == 0
+    output = capsys.readouterr().out
+    assert output.count(f"warning: f: {custom.REPLACED}") == 1
+    assert "1 done, 5 already there, 0 failed" in output
+    assert soundfile.info(corpus_paths("Mine", home / "data").audio / "f.wav").frames == 16000
+
+
 def test_a_killed_run_is_completed(home, monkeypatch):
     simple(home)
     monkeypatch.setattr(custom, "write_corpus", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))

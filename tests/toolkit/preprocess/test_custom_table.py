@@ -54,6 +54,8 @@ def test_names_with_and_without_extension(tmp_path, written, name):
         ("name,label\n", "no row below the header"),
         ("name;label\na;calm\n", "the cells are separated by semicolons; save it as csv with commas"),
         ("name\tlabel\na\tcalm\n", "the cells are separated by tabs; save it as csv with commas"),
+        ("name,label,label\na,calm,sad\n", "the column label is there twice; keep one of them, or rename the other"),
+        ('"name",label,"name"\na,calm,b\n', "the column name is there twice"),
         ("name,label\na,calm\na,calm\n", "line 3: name 'a' stands already in line 2"),
         ("name,label\na,calm\na.mp4,calm\n", "'a.mp4' is the clip 'a', which another row names already"),
         ("name,label\na\n", "line 2: 1 cells under 2 columns"),
@@ -114,6 +116,25 @@ def test_emotions_that_cannot_be():
     for text in ("calm", "calm,", "calm,calm", ""):
         with pytest.raises(UserError, match="give at least two different labels, as in angry,happy"):
             parse_emotions(text)
+
+
+@pytest.mark.parametrize(
+    ("label", "own", "other"),
+    [
+        ("name", "a column name", "Name"),
+        ("discrete", "a column discrete", "Discrete"),
+        ("valence", "a column valence", "Valence"),
+        ("confidence", "a column confidence", "Confidence"),
+        ("weight_x", "columns that begin with weight_", "Weight_x"),
+    ],
+)
+def test_emotions_called_like_a_column_of_predictions(label, own, other):
+    message = f"tables of predictions have {own} of their own; call the emotion '{other}', say"
+    with pytest.raises(UserError, match=f"l.csv: 'clip 1' has the label '{label}'; {message}"):
+        label_set(Path("l.csv"), clips("calm", label), None)
+    with pytest.raises(UserError, match=f"--emotions: '{label}': {message}"):
+        parse_emotions(f"calm,{label}")
+    assert parse_emotions(f"calm,{other},weight") == ("calm", other, "weight")
 
 
 def test_remarks_on_what_may_be_slips(tmp_path):

@@ -39,7 +39,6 @@ def empty():
         ("a b --overwrite FALSE", ("a", "b", 0, 1.0, None, False)),
         ("a b --overwrite=Yes --seed 1", ("a", "b", 1, 1.0, None, True)),
         ("a b --overwrite 0 -l 3", ("a", "b", 0, 1.0, 3, False)),
-        ("a b --seed x", ("a", "b", "x", 1.0, None, False)),  # the function says what it takes
     ],
 )
 def test_values(line, values):
@@ -80,6 +79,22 @@ def test_bad_lines_are_refused_before_the_function_runs(line, message, capsys):
     assert re.match(f"error: x.py job: .*{message}", capsys.readouterr().err)
     with pytest.raises(UserError):
         bind(job, line.split(), "x.py job")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a b --seed x", "--seed 'x' is no whole number, such as 0$"),
+        ("a b 1.5", "--seed '1.5' is no whole number"),
+        ("a b --scale abc", "--scale 'abc' is no number, such as 1.0$"),
+        ("a b --limit ten", "--limit 'ten' is no whole number$"),
+        ("a b --seed None", "--seed 'None' is no whole number"),
+    ],
+)
+def test_a_value_that_is_no_number_is_the_users_error_before_the_function_runs(line, message):
+    with pytest.raises(UserError, match=f"^x.py job: {message}"):
+        run_fire([job], ["job", *line.split()], "x.py", "")
+    assert calls == []
 
 
 def test_an_unknown_function_is_named_with_the_known_ones(capsys):
