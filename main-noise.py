@@ -4,6 +4,7 @@ python main-noise.py main_mixture_multiprocess --video_root mer2024-dataset-proc
 python main-noise.py main_mixture_multiprocess --video_root V --save_root S --debug
 python main-noise.py main_mixture_multiprocess --video_root V --save_root S --noise_root MUSAN/speech --snrs 5,6,7 \\
     --blurs 1,2,4 --seed 0 --workers 4 --video_codec libx264
+python main-noise.py main_mixture_multiprocess --video_root V --save_root S --engine ray --ray_address auto
 python main-noise.py main_mixture_multiprocess --video_root V --save_root S --from_manifest noisy-video/noise-info.csv
 python main-noise.py add_noise_multiprocess mer2024-dataset-process/audio --choice_snrs 5
 python main-noise.py add_noise_multiprocess mer2024-dataset-process/audio --choice_snrs 5,10,15 --seed 0

@@ -108,10 +108,12 @@ def product_rate(members: int, device: torch.device) -> float:
     return 2 * x.numel() * HIDDEN / best
 
 
-def training_part(model: str, widths: tuple[int, ...], rounds: int, count: int, device: torch.device) -> None:
-    """The three ways in turn, `rounds` times, for both sizes of the test set; medians are printed."""
+def training_part(
+    model: str, widths: tuple[int, ...], rounds: int, count: int, device: torch.device, tests: list[int]
+) -> None:
+    """The three ways in turn, `rounds` times, for each size of the test set; medians are printed."""
     print(f"\n{model}: {TRAIN} training samples, {len(widths)} inputs of {sum(widths)} in all, hidden {HIDDEN}")
-    for test in (1169, 20000):
+    for test in tests:
         data = training_data(TRAIN, test, widths, device)
         reference = ReferenceRun(data, model, trials(model, 1)[0])
         measured: dict[str, list[float]] = {"(a) reference's way": [], "(b) loop": [], "(c) population": []}
@@ -162,6 +164,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="torch threads (default: torch's own choice)")
     parser.add_argument("--short", action="store_true", help="one round instead of three")
     parser.add_argument("--gpu", type=int, default=-1)
+    parser.add_argument("--test_samples", type=int, nargs="+", default=[1169, 20000], help="sizes of the test set")
     parser.add_argument("--folder", type=Path, help="where the reading part writes its features (default: temporary)")
     args = parser.parse_args()
     if args.threads:
@@ -170,9 +173,9 @@ def main() -> None:
     rounds = 1 if args.short else 3
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {device}")
     if args.part in ("training", "all"):
-        training_part("attention", WIDTHS, rounds, 8, device)
+        training_part("attention", WIDTHS, rounds, 8, device, args.test_samples)
     if args.part in ("topn", "all"):
-        training_part("attention_topn", TOPN_WIDTHS, 1, 3, device)
+        training_part("attention_topn", TOPN_WIDTHS, 1, 3, device, args.test_samples)
     if args.part in ("scaling", "all"):
         scaling_part(device)
     if args.part in ("recurrent", "all"):

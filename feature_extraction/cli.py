@@ -11,10 +11,11 @@ from pathlib import Path
 from feature_extraction.contract import LEVELS, Extractor, Sample
 from feature_extraction.names import printable
 from feature_extraction.samples import TTS_LANGUAGES, audio_condition, corpus_samples, missing_condition
-from feature_extraction.save_loop import ExtractionReport, run_extraction
+from feature_extraction.save_loop import Engine, ExtractionReport, run_extraction
 from feature_extraction.shards import Shard, shard
 from toolkit.globals import PATH_TO_PRETRAINED_MODELS, corpus_paths
 from toolkit.utils.errors import UserError
+from toolkit.utils.ray_engine import add_engine_flags, ray_options
 
 DTYPES = ("float32", "bfloat16", "float16")
 MAX_LISTED = 20  # failures printed in full; the rest are in failures.csv
@@ -91,6 +92,7 @@ def extraction_parser(
     if modality in (None, "audio"):
         add("--noise_case", type=folder_part, metavar="X", help="audio: read audio_X/, write <feature>-noiseX-UTT")
         add("--tts_lang", choices=TTS_LANGUAGES, help="audio: read audio-tts<lang>16k/, write <feature>-tts<lang>-UTT")
+    add_engine_flags(parser)
     return parser
 
 
@@ -105,6 +107,7 @@ def run_extractor(
     `samples` replaces the corpus' own list; ``--limit`` and ``--shard`` apply to it as well.
     """
     paths = corpus_paths(args.dataset, args.data_root)  # before a model is loaded: the name may be unknown
+    engine = _engine(args, build)
     extractor = build()
     if extractor.dtype is None:
         extractor.dtype = args.dtype
@@ -128,9 +131,23 @@ def run_extractor(
         budget=getattr(args, "batch_seconds", None) or getattr(args, "batch_tokens", None),
         num_procs=args.num_procs,
         infix=infix,
+        engine=engine,
     )
     print_report(report)
     return report.exit_status
+
+
+def _engine(args: argparse.Namespace, build: Callable[[], Extractor]) -> Engine | None:
+    """What ``--engine`` asks for; None: this machine's own processes."""
+    options = ray_options(args.engine, args.ray_address, args.ray_workers, args.gpus_per_worker)
+    if options is None:
+        return None
+    for flag in ("num_procs", "num_workers"):
+        if getattr(args, flag) is not None:
+            raise UserError(f"--{flag} is for --engine local; with ray, --ray_workers processes read and compute")
+    from feature_extraction.engine_ray import RayExtraction
+
+    return RayExtraction(options, args, build)
 
 
 def _model_folder(args: argparse.Namespace) -> Path | None:

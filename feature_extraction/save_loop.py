@@ -6,7 +6,7 @@ import functools
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,14 +56,22 @@ class ExtractionReport:
             self.examples[text] = sorted(self.examples[text])[:3]
 
 
+# Does the work of all batches elsewhere: (extractor, batches, level) -> (batch, results) as they come.
+Engine = Callable[[Extractor, Sequence[list[Sample]], str], Generator[tuple[list[Sample], list[Result]]]]
+
+
 @dataclass(frozen=True)
 class Means:
-    """The means of a run: clips per batch, its `budget` in units of cost, processes that read, that hold the model."""
+    """The means of a run: clips per batch, its `budget` in units of cost, processes that read, that hold the model.
+
+    `engine`: what does all the work instead of this process and its own ones.
+    """
 
     batch_size: int = 8
     budget: float | None = None
     num_workers: int | None = 0
     num_procs: int | None = 1
+    engine: Engine | None = None
 
 
 def run_extraction(
@@ -79,6 +87,7 @@ def run_extraction(
     budget: float | None = None,
     num_procs: int | None = 1,
     infix: str = "",
+    engine: Engine | None = None,
 ) -> ExtractionReport:
     """Extract `samples` into ``<features_root>/<stem><sep>[<infix><sep>]<UTT|FRA>/<name>.npy``.
 
@@ -90,6 +99,7 @@ def run_extraction(
         num_procs: processes that hold a copy of the model each (1: only this one; None: see `policy.py`).
         budget: most cost, in the extractor's unit, of a batch.
         infix: a condition such as ``noisesnr5``.
+        engine: does the work instead of this machine's processes (`engine_ray.py`).
 
     Raises:
         UserError: the model cannot be used, or a folder holds features of another model, formula or dtype.
@@ -102,8 +112,9 @@ def run_extraction(
     finished = set() if overwrite else finished_names(folders, extractor.outputs, level)
     todo = [sample for sample in samples if sample.name not in finished]
     report.skipped = len(samples) - len(todo)
-    copies = model_copies(extractor, samples, num_procs) if todo else 1
-    means = Means(batch_size, budget, extractor.default_workers if num_workers is None else num_workers, copies)
+    copies = model_copies(extractor, samples, num_procs) if todo and engine is None else 1
+    readers = extractor.default_workers if num_workers is None else num_workers
+    means = Means(batch_size, budget, readers, copies, engine)
 
     label = " + ".join(folder.name for folder in folders)
     with (
@@ -174,6 +185,10 @@ def _results(
         batches = extractor.plan(todo, means.batch_size)
     else:
         batches = extractor.plan(todo, means.batch_size, means.budget)
+    if means.engine is not None:
+        with closing(means.engine(extractor, batches, level)) as results:
+            yield from results
+        return
     if means.num_procs and means.num_procs > 1 and extractor.replica is not None:
         task = ExtractBatch(extractor.replica, level, threads_per_copy(means.num_procs))
         yield from in_workers(task, batches, means.num_procs)

@@ -7,10 +7,8 @@ an exception for one sample is that sample's `Failure`, and a worker that dies c
 from __future__ import annotations
 
 import functools
-import os
 import pickle
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +19,7 @@ from feature_extraction.contract import Extractor, Output, Sample
 from feature_extraction.notes import collected_notes
 from feature_extraction.visual.worker_pool import run_each
 from toolkit.utils.errors import UserError
+from toolkit.utils.threads import limit_threads
 
 
 @dataclass(frozen=True)
@@ -136,10 +135,7 @@ def _unpickled(pickled: bytes) -> Any:
 
 @functools.lru_cache(maxsize=1)
 def _built(pickled: bytes, threads: int) -> Extractor:
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # read when torch is imported, which is still to come
-        os.environ[name] = str(threads)
-    if "torch" in sys.modules:  # unless the main script imports it
-        sys.modules["torch"].set_num_threads(threads)
+    limit_threads(threads)
     extractor = pickle.loads(pickled)()
     extractor.prepare()
     return extractor
@@ -150,13 +146,24 @@ def in_workers(
 ) -> Iterator[tuple[list[Sample], list[Result]]]:
     """Run `task` on every batch in worker processes; yields (batch, results) as they come.
 
+    Raises:
+        UserError: raised by a task: a problem of the whole run.
+    """
+    yield from each_batch(lambda some: run_each(task, some, num_workers), batches)
+
+
+def each_batch(
+    run: Callable[[Sequence[list[Sample]]], Generator[tuple[int, Any]]], batches: Sequence[list[Sample]]
+) -> Iterator[tuple[list[Sample], list[Result]]]:
+    """(batch, results) of what `run` yields as ``(position, result or exception)``.
+
     A batch that its worker did not survive is taken apart, so that one sample at most is lost.
 
     Raises:
         UserError: raised by a task: a problem of the whole run.
     """
     apart: list[list[Sample]] = []
-    with closing(run_each(task, batches, num_workers)) as results:
+    with closing(run(batches)) as results:
         for position, result in results:
             batch = batches[position]
             if isinstance(result, UserError):
@@ -168,7 +175,7 @@ def in_workers(
             else:
                 yield batch, [Result(Failure(reason(result)))]
     if apart:
-        yield from in_workers(task, apart, num_workers)
+        yield from each_batch(run, apart)
 
 
 def reason(error: Exception) -> str:

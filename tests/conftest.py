@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,12 @@ import pytest
 
 from feature_extraction.embedded_models import EMBEDDED_MODELS, install
 from toolkit.utils.errors import UserError
+
+
+def pytest_configure() -> None:
+    """Ctrl-C reaches the programs that tests start even where the tests run in the background (SIGINT ignored)."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

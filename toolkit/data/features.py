@@ -180,7 +180,7 @@ def _load_frames(folder: Path) -> np.ndarray:
 def _load(path: Path) -> np.ndarray:
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # numpy parses headers as Python and zips as zips, which fails in many ways
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: not a readable .npy array ({reason}); remove it and extract it again") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":

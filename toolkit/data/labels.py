@@ -7,11 +7,13 @@ are read through an unpickler which knows plain containers, numbers, strings and
 from __future__ import annotations
 
 import io
+import math
 import pickle
+import reprlib
 import zipfile
 import zlib
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +80,19 @@ def _checked_labels(value: Any, path: Path, key: str) -> Labels:
         raise UserError(f"{path}: {key} holds a {type(value).__name__}, not a dict name -> {{'emo', 'val'}}")
     for name, label in value.items():
         if not isinstance(name, str) or not name or "/" in name or "\0" in name:
-            raise UserError(f"{path}: {key}: {name!r} is not a usable sample name")
+            raise UserError(f"{path}: {key}: {_shown(name)} is not a usable sample name")
         if not isinstance(label, dict) or "emo" not in label:
-            raise UserError(f"{path}: {key}: the label of {name!r} is {label!r}, not a dict with 'emo' and 'val'")
+            raise UserError(f"{path}: {key}: the label of {name!r} is {_shown(label)}, not a dict with 'emo' and 'val'")
         if not isinstance(label.get("val", 0), (int, float, np.number)):
-            raise UserError(f"{path}: {key}: the valence of {name!r} is {label['val']!r}, not a number")
+            raise UserError(f"{path}: {key}: the valence of {name!r} is {_shown(label['val'])}, not a number")
     return value
+
+
+def _shown(value: Any) -> str:
+    try:
+        return reprlib.repr(value)
+    except RecursionError:
+        return f"a deeply nested {type(value).__name__}"
 
 
 class PlainUnpickler(pickle.Unpickler):
@@ -96,22 +105,61 @@ class PlainUnpickler(pickle.Unpickler):
         return found
 
 
-def _reconstruct(subtype: Any, shape: Any, dtype: Any) -> np.ndarray:
-    if subtype is not np.ndarray:
+@dataclass
+class _PlainType:
+    """Stands for a `numpy.dtype` of the file; the real one would take any state (objects inside raw bytes) from it."""
+
+    dtype: np.dtype
+
+    def __setstate__(self, state: tuple) -> None:
+        byte_order, *structure = state[1:5]  # then sizes and flags, which a plain type knows by itself
+        if structure != [None, None, None]:
+            raise UserError("an array of an unexpected type")
+        self.dtype = self.dtype.newbyteorder(byte_order)
+
+
+def _plain_type(text: Any, *_: Any) -> _PlainType:
+    dtype = np.dtype(text) if isinstance(text, str) else None
+    if dtype is None or dtype.kind not in "biufcSUO" or dtype.subdtype is not None:
+        raise UserError(f"an array of the unexpected type {text!r}")
+    return _PlainType(dtype)
+
+
+class _PlainArray(np.ndarray):
+    """An array that checks what it is filled with: numpy takes wrong sizes and raw bytes for objects, and crashes."""
+
+    def __setstate__(self, state: tuple) -> None:
+        version, shape, plain, fortran, data = state
+        data = data.encode("latin1") if isinstance(data, str) else data  # bytes of Python 2
+        dtype, size = plain.dtype, math.prod(shape)
+        if min(shape, default=0) < 0 or type(data) is not (list if dtype.hasobject else bytes):
+            raise UserError("a malformed numpy array")
+        if len(data) != (size if dtype.hasobject else size * dtype.itemsize):
+            raise UserError("a malformed numpy array")
+        super().__setstate__((version, shape, dtype, bool(fortran), data))
+
+    def __reduce__(self) -> Any:  # for worker processes: a plain array of numpy's
+        return np.asarray(self).__reduce__()
+
+
+def _reconstruct(subtype: Any, *_: Any) -> np.ndarray:
+    """An empty array, which its state fills."""
+    if subtype is not _ARRAY:
         raise UserError("an array of an unexpected type")
-    return np.ndarray.__new__(np.ndarray, shape, dtype)
+    return np.ndarray.__new__(_PlainArray, (0,), np.int8)
 
 
-def _scalar(dtype: np.dtype, data: bytes = b"") -> Any:
-    if not isinstance(dtype, np.dtype) or dtype.hasobject or len(data) != dtype.itemsize:
+def _scalar(plain: _PlainType, data: bytes = b"") -> Any:
+    good = isinstance(plain, _PlainType) and not plain.dtype.hasobject and type(data) is bytes
+    if not good or len(data) != plain.dtype.itemsize:
         raise UserError("a malformed numpy scalar")
-    return np.frombuffer(data, dtype, count=1)[0]
+    return np.frombuffer(data, plain.dtype, count=1)[0]
 
 
-def _from_buffer(data: bytes, dtype: np.dtype, shape: Any, order: str) -> np.ndarray:
-    if dtype.hasobject:
+def _from_buffer(data: bytes, plain: _PlainType, shape: Any, order: str) -> np.ndarray:
+    if not isinstance(plain, _PlainType) or plain.dtype.hasobject or type(data) not in (bytes, bytearray):
         raise UserError("a malformed numpy array")
-    return np.frombuffer(data, dtype).reshape(shape, order=order)
+    return np.frombuffer(data, plain.dtype).reshape(shape, order=order)
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
@@ -120,14 +168,15 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-_ALLOWED: dict[tuple[str, str], Callable] = {
-    ("collections", "OrderedDict"): OrderedDict,
+_ARRAY = object()  # what the file calls numpy.ndarray: a name for `_reconstruct`, nothing to call
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): dict,  # a dict's methods cannot be replaced by what the file says
     ("builtins", "set"): set,
     ("builtins", "frozenset"): frozenset,
     ("builtins", "complex"): complex,
     ("_codecs", "encode"): _encode,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): _plain_type,
+    ("numpy", "ndarray"): _ARRAY,
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.multiarray", "scalar"): _scalar,
     ("numpy._core.numeric", "_frombuffer"): _from_buffer,

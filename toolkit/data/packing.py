@@ -174,7 +174,7 @@ def _parse_header(path: str, header: bytes) -> tuple[np.dtype, tuple[int, ...]] 
     try:
         np.lib.format.read_magic(stream)
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    except (ValueError, EOFError):
+    except Exception:  # numpy parses it as Python, which fails in many ways (TokenError, RecursionError)
         return None
     if dtype.kind not in "fiu" or len(shape) not in (1, 2) or 0 in shape or (fortran and len(shape) > 1):
         return None

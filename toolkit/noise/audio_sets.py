@@ -13,6 +13,7 @@ from toolkit.noise.run import corrupt_jobs
 from toolkit.preprocess.batch import BatchReport, Job
 from toolkit.preprocess.media import media_files
 from toolkit.utils.errors import UserError
+from toolkit.utils.ray_engine import RayOptions
 
 
 def noisy_audio_root(audio_root: Path, snrs: tuple[int, ...]) -> Path:
@@ -31,11 +32,13 @@ def add_noise(
     workers: int | None = None,
     overwrite: bool = False,
     progress: bool = True,
+    ray: RayOptions | None = None,
 ) -> tuple[BatchReport, Path]:
     """Write the noisy copy of a folder of sounds, 16 kHz mono PCM16, with its own ``noise-info.csv``.
 
     Args:
         from_manifest: repeat the sounds of this ``noise-info.csv`` exactly, with its settings.
+        ray: make the sounds on a Ray cluster instead of in processes of this machine.
 
     Returns:
         The report, and the folder that was written.
@@ -66,5 +69,6 @@ def add_noise(
         workers=workers,
         overwrite=overwrite,
         progress=progress,
+        ray=ray,
     )
     return report, target

@@ -16,6 +16,7 @@ from toolkit.noise.preview import draw_preview
 from toolkit.noise.run import corrupt_videos
 from toolkit.preprocess.batch import print_report
 from toolkit.utils.errors import UserError
+from toolkit.utils.ray_engine import RayOptions, ray_options
 
 
 def corrupt_video_folder(
@@ -30,6 +31,7 @@ def corrupt_video_folder(
     video_codec: str,
     from_manifest: str,
     overwrite: bool,
+    ray: RayOptions | None = None,
 ) -> int:
     """`run.corrupt_videos`; returns the exit status."""
     if from_manifest:
@@ -48,6 +50,7 @@ def corrupt_video_folder(
         debug=bool(debug),
         workers=None if workers is None else whole_number(workers, "--workers"),
         overwrite=bool(overwrite),
+        ray=ray,
     )
     print_report(report, target)
     return report.exit_status
@@ -61,6 +64,7 @@ def corrupt_audio_folder(
     workers: int | None,
     from_manifest: str,
     overwrite: bool,
+    ray: RayOptions | None = None,
 ) -> int:
     """`audio_sets.add_noise`; returns the exit status."""
     if from_manifest:
@@ -73,6 +77,7 @@ def corrupt_audio_folder(
         from_manifest=_optional(from_manifest),
         workers=None if workers is None else whole_number(workers, "--workers"),
         overwrite=bool(overwrite),
+        ray=ray,
     )
     print_report(report, target)
     return report.exit_status
@@ -83,6 +88,18 @@ def preview_clip(video: str, video_root: str, save_root: str, picture: str) -> i
     place = draw_preview(str(video), Path(str(video_root)), Path(str(save_root)), _optional(picture))
     print(f"-> {place}")
     return 0
+
+
+def chosen_engine(engine: str, ray_address: str, ray_workers: int | None, workers: int | None) -> RayOptions | None:
+    """The engine's flags, checked; None: this machine's own processes.
+
+    Raises:
+        UserError: they contradict each other.
+    """
+    options = ray_options(str(engine), str(ray_address or ""), ray_workers)
+    if options is not None and workers is not None:
+        raise UserError("--workers is for --engine local; with ray, give --ray_workers")
+    return options
 
 
 def numbers(text: Any, flag: str) -> tuple[int, ...]:

@@ -15,6 +15,9 @@ def main_mixture_multiprocess(
     video_codec: str = "mpeg4",
     from_manifest: str = "",
     overwrite: bool = False,
+    engine: str = "local",
+    ray_address: str = "",
+    ray_workers: int | None = None,
 ) -> int:
     """Write SAVE_ROOT/<name>.mp4 for every video of VIDEO_ROOT, and SAVE_ROOT/noise-info.csv.
 
@@ -30,11 +33,15 @@ def main_mixture_multiprocess(
         video_codec: mpeg4, libx264, or copy_when_sharp (unblurred pictures are copied, others libx264).
         from_manifest: repeat this noise-info.csv; snrs, blurs, seed and video_codec are then the manifest's.
         overwrite: make finished clips again, and replace files that the folder's manifest does not list.
+        engine: local, or ray: on several machines (docs/distributed.md).
+        ray_address: HOST:PORT of a running Ray cluster, or auto (default: one of its own, on this machine).
+        ray_workers: clips that Ray makes side by side (default: one per core of the cluster).
     """
     from toolkit.noise import commands
 
+    ray = commands.chosen_engine(engine, ray_address, ray_workers, workers)
     return commands.corrupt_video_folder(
-        video_root, save_root, debug, noise_root, snrs, blurs, seed, workers, video_codec, from_manifest, overwrite
+        video_root, save_root, debug, noise_root, snrs, blurs, seed, workers, video_codec, from_manifest, overwrite, ray
     )
 
 
@@ -46,6 +53,9 @@ def add_noise_multiprocess(
     workers: int | None = None,
     from_manifest: str = "",
     overwrite: bool = False,
+    engine: str = "local",
+    ray_address: str = "",
+    ray_workers: int | None = None,
 ) -> int:
     """Write AUDIO_ROOT_snr<s> (one SNR) or AUDIO_ROOT_snrmix (several), 16 kHz mono wav.
 
@@ -57,10 +67,16 @@ def add_noise_multiprocess(
         workers: sounds made side by side (default: one per core, at most 8).
         from_manifest: repeat this noise-info.csv; choice_snrs and seed are then the manifest's.
         overwrite: make finished sounds again, and replace files that the folder's manifest does not list.
+        engine: local, or ray: on several machines (docs/distributed.md).
+        ray_address: HOST:PORT of a running Ray cluster, or auto (default: one of its own, on this machine).
+        ray_workers: sounds that Ray makes side by side (default: one per core of the cluster).
     """
     from toolkit.noise import commands
 
-    return commands.corrupt_audio_folder(audio_root, choice_snrs, noise_root, seed, workers, from_manifest, overwrite)
+    ray = commands.chosen_engine(engine, ray_address, ray_workers, workers)
+    return commands.corrupt_audio_folder(
+        audio_root, choice_snrs, noise_root, seed, workers, from_manifest, overwrite, ray
+    )
 
 
 def preview(video: str, video_root: str, save_root: str, picture: str = "") -> int:

@@ -23,6 +23,7 @@ from toolkit.preprocess.batch import BatchReport, Job, default_workers, is_made,
 from toolkit.preprocess.media import VIDEO_SUFFIXES, video_files
 from toolkit.utils import atomic
 from toolkit.utils.errors import UserError
+from toolkit.utils.ray_engine import RayOptions
 
 DEBUG_CLIPS = 100
 
@@ -38,6 +39,7 @@ def corrupt_videos(
     workers: int | None = None,
     overwrite: bool = False,
     progress: bool = True,
+    ray: RayOptions | None = None,
 ) -> BatchReport:
     """Corrupt every video of `video_root`; finished clips are skipped.
 
@@ -45,6 +47,7 @@ def corrupt_videos(
         noise_root: default ``tools/musan`` (its folder speech/ if there is one).
         from_manifest: repeat the clips of this ``noise-info.csv`` exactly, with its settings instead of `settings`.
         debug: the first 100 videos only.
+        ray: make the clips on a Ray cluster instead of in processes of this machine.
 
     Raises:
         UserError: no videos, no noise, impossible settings, or `save_root` holds clips of other settings.
@@ -58,7 +61,16 @@ def corrupt_videos(
     videos = list_videos(video_root, debug, from_manifest, given)
     jobs = [Job(video.stem, video, save_root / f"{video.stem}.mp4") for video in videos]
     return corrupt_jobs(
-        jobs, save_root, settings, noise_root, "corrupt", given, workers=workers, overwrite=overwrite, progress=progress
+        jobs,
+        save_root,
+        settings,
+        noise_root,
+        "corrupt",
+        given,
+        workers=workers,
+        overwrite=overwrite,
+        progress=progress,
+        ray=ray,
     )
 
 
@@ -94,6 +106,7 @@ def corrupt_jobs(
     workers: int | None = None,
     overwrite: bool = False,
     progress: bool = True,
+    ray: RayOptions | None = None,
 ) -> BatchReport:
     """Run the jobs of one set (videos or sounds), keeping the set's manifest.
 
@@ -101,6 +114,7 @@ def corrupt_jobs(
         given: rows that are repeated (then they decide, not `settings`), or None.
         overwrite: make finished clips again, too. Rows that `given` repeats as they stand are kept until the new ones
             are written, so that a set can be repeated from its own manifest; all others are dropped first.
+        ray: make the clips on a Ray cluster.
 
     Raises:
         UserError: no noise, the folder is in use by another run, or holds clips of other settings or other files.
@@ -120,10 +134,9 @@ def corrupt_jobs(
         _drop(manifest, todo, given)
         write_begun(save_root, begun | todo)
         manifest.save()
-        count = max(1, min(len(todo), default_workers() if workers is None else workers))
         maker = ClipMaker(settings, pool, toolkit_versions(settings.video_codec))
         try:
-            with _makers(maker, count) as make:
+            with _makers(maker, len(todo), workers, ray) as (make, count):
                 report = run_jobs(
                     jobs,
                     ClipWork(make, manifest, given),
@@ -142,13 +155,19 @@ def corrupt_jobs(
 
 
 @contextmanager
-def _makers(maker: ClipMaker, count: int) -> Iterator[Make]:
-    """What makes the clips: this process, or several others."""
-    if count == 1:
-        yield maker
+def _makers(maker: ClipMaker, clips: int, workers: int | None, ray: RayOptions | None) -> Iterator[tuple[Make, int]]:
+    """What makes the clips, and how many at a time: this process, several others, or a Ray cluster."""
+    count = max(1, min(clips, default_workers() if workers is None else workers))
+    if ray is not None and clips:
+        from toolkit.noise.ray_clips import ray_clips
+
+        with ray_clips(maker, clips, ray) as found:
+            yield found
+    elif count == 1:
+        yield maker, 1
     else:
-        with Workers(maker, count) as workers:
-            yield workers
+        with Workers(maker, count) as made_by:
+            yield made_by, count
 
 
 def _drop(manifest: Manifest, names: set[str], given: dict[str, ClipRecord] | None) -> None:

@@ -16,6 +16,7 @@ from toolkit.openset.options import MetricOptions
 from toolkit.openset.passes import check_options, choose, make_groupings
 from toolkit.openset.samples import read_samples
 from toolkit.openset.scoring import SampleScore
+from toolkit.utils import atomic
 from toolkit.utils.errors import UserError
 from toolkit.utils.read_files import write_csv
 
@@ -129,5 +130,6 @@ def _print_table(
         rows.append(row + [""] * (len(TABLE_COLUMNS) - len(row)))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
+        atomic.remove_orphans(out)  # of a run that was killed while it wrote here
         write_csv(out / "comparison.csv", TABLE_COLUMNS, rows)
         print(f"the table as csv -> {out / 'comparison.csv'}")

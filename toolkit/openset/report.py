@@ -81,6 +81,7 @@ def write_samples(
         both = (_json(samples.gt[name]), _json(samples.pred[name]))
         rows.append((name, *both, "" if groups is None else _json(groups), *figures, obtained))
     folder.mkdir(parents=True, exist_ok=True)
+    atomic.remove_orphans(folder)  # of a run that was killed while it wrote here
     write_csv(folder / file, COLUMNS, rows)
 
 

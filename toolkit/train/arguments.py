@@ -17,6 +17,7 @@ from toolkit.dataloader.topn import GROUPS
 from toolkit.models import MODELS, check_model
 from toolkit.train.search import TRAINERS, resolve_trainer
 from toolkit.utils.errors import UserError
+from toolkit.utils.ray_engine import add_engine_flags, ray_options
 
 SUFFIX_OF = {"utt": "UTT", "frm_align": "FRA", "frm_unalign": "FRA"}
 
@@ -87,6 +88,7 @@ def build_parser(description: str | None) -> argparse.ArgumentParser:
         "--jobs", type=int, help="processes of the loop, a fold each (default: one per core; 1 on a GPU)"
     )
     search.add_argument("--memory_gb", type=float, help="memory for one stack (default: 4, or 70%% of the free GPU)")
+    add_engine_flags(search)
     return parser
 
 
@@ -112,6 +114,9 @@ def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Names
         "feat_scale": FEAT_SCALES[args.feat_type] if args.feat_scale is None else args.feat_scale,
         "trainer": resolve_trainer(args.trainer, args.feat_type),
     }
+    if args.engine == "ray":
+        completed |= {"gpu": -1, "strict_gpu": False}  # this process trains nothing
+        completed |= {"gpus_per_worker": 0.0 if args.gpu < 0 else args.gpus_per_worker}
     return argparse.Namespace(**(vars(args) | completed))
 
 
@@ -171,6 +176,11 @@ def _number_problems(args: argparse.Namespace):
             yield f"--{flag} {value}: must be at least {bound}"
     if (args.jobs or 1) > 1 and (args.threads or 1) > 1:
         yield f"--jobs {args.jobs} --threads {args.threads}: processes of the loop have one thread each; leave one out"
+    try:
+        if ray_options(args.engine, args.ray_address, args.ray_workers, args.gpus_per_worker) and args.jobs is not None:
+            yield f"--jobs {args.jobs}: with --engine ray, --ray_workers processes train; leave it out"
+    except UserError as error:
+        yield str(error)
     if args.resume and args.seed is None:
         yield "--resume needs --seed: without it every command draws another seed, and nothing could be continued"
     for flag in ("lr", "l2", "memory_gb"):

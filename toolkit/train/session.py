@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import shutil
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,22 +18,16 @@ import torch
 from toolkit.dataloader.loading import RunData
 from toolkit.train import leaderboard, results, saved_model
 from toolkit.train.claims import Claims
-from toolkit.train.crossval import RunResult, TrainingData
-from toolkit.train.fold_workers import usable_cores
+from toolkit.train.crossval import RunResult
+from toolkit.train.engines import Engine, LocalEngine, resident_data
 from toolkit.train.hyperparams import OPTIMISER_KEYS
 from toolkit.train.inputs import named_features
 from toolkit.train.record import data_fingerprint, leaderboard_row, run_identity, saved_args
-from toolkit.train.settings import Optimisation, Trial
-from toolkit.train.trainer import Outcome, plan, run_group
+from toolkit.train.settings import Trial
+from toolkit.train.trainer import Outcome
 from toolkit.utils.metric import selection_score
 from toolkit.utils.progress import progress_bar
-
-
-def _jobs(args: argparse.Namespace, device: torch.device) -> int:
-    """Processes for the loop: one per core that no thread of another takes; a GPU is used by this process alone."""
-    if args.trainer != "loop" or device.type != "cpu":
-        return 1
-    return args.jobs or max(1, usable_cores() // (args.threads or torch.get_num_threads()))
+from toolkit.utils.ray_engine import ray_options
 
 
 @dataclass(frozen=True)
@@ -56,23 +52,16 @@ class Session:
     def __init__(self, args: argparse.Namespace, loaded: RunData, folder: Path, files: Path, device: Any) -> None:
         self.args, self.loaded, self.folder, self.files_folder = args, loaded, folder, files
         self.features = named_features(args, loaded)
-        resident = loaded.train.to_device(device)
-        resident_tests = {name: dataset.to_device(device) for name, dataset in loaded.tests.items()}
-        self.data = TrainingData(
-            loaded.corpus,
-            loaded.train,
-            loaded.tests,
-            resident,
-            resident_tests,
-            loaded.folds,
-            args.feat_type,
-            loaded.extra,
-        )
-        self.jobs = _jobs(args, device)
+        self.ray = ray_options(args.engine, args.ray_address, args.ray_workers, args.gpus_per_worker)
+        self.data = resident_data(args, loaded, torch.device("cpu") if self.ray else device)
+        self._ending = contextlib.ExitStack()
+        weakref.finalize(self, self._ending.close)  # whatever happens between two calls
+        self._started: Engine | None = None
         self.fingerprint = data_fingerprint(loaded)
         self.finished = leaderboard.finished_rows(folder) if args.resume else {}
         self.best: _Best | None = None
         self.saved: Path | None = None
+        self.others: list[Trial] = []  # trained by an earlier process, or by another one
         self.repeats: list[dict[str, float]] = []
         self.failed = 0
         self.done = 0
@@ -91,30 +80,44 @@ class Session:
             return
         total = len(missing) * self._epochs_per_trial()
         with progress_bar(total, "training", unit="epoch") as bar, Claims(self.folder) as claims:
-            taken = self._run_groups(self._plan(missing), claims, bar, wait=False)
+            taken = self._run_groups(self._engine().plan(missing), claims, bar, wait=False)
             if taken:
                 bar.clear()
                 print(f"{len(taken)} runs are being trained by another process; waiting for them")
-                self._run_groups([[trial] for trial in taken], claims, bar, wait=True)
+                for trial in taken:  # one at a time: who waits must not hold what another one waits for
+                    self._run_groups([[trial]], claims, bar, wait=True)
+
+    def _engine(self) -> Engine:
+        """Who trains; a cluster stays for further runs, until `report`."""
+        if self._started is None and self.ray is None:
+            self._started = LocalEngine(self.args, self.data)
+        elif self._started is None:
+            from toolkit.train.ray_training import ray_engine
+
+            self._started = self._ending.enter_context(ray_engine(self.args, self.loaded, self.data, self.ray))
+        return self._started
 
     def _run_groups(self, groups: list[list[Trial]], claims: Claims, bar: Any, wait: bool) -> list[Trial]:
         """Train the groups; with --resume only what no other process trains. Returns what others have claimed."""
         taken: list[Trial] = []
+        for outcome in self._engine().outcomes(self._mine(groups, claims, bar, wait, taken), self._reporter(bar)):
+            bar.clear()
+            self._save(outcome)
+            claims.give_back(self._identity(outcome.trial))
+        return taken
+
+    def _mine(
+        self, groups: list[list[Trial]], claims: Claims, bar: Any, wait: bool, taken: list[Trial]
+    ) -> Iterator[list[Trial]]:
+        """What this process trains of each group; what others have claimed is added to `taken`."""
         for group in groups:
             mine = group
             if self.args.resume:
                 mine = [trial for trial in group if claims.take(self._identity(trial), wait)]
                 taken += [trial for trial in group if trial not in mine]
                 mine = self._still_missing(mine, bar)
-            for outcome in self._outcomes(mine, bar):
-                bar.clear()
-                self._save(outcome)
-                claims.give_back(self._identity(outcome.trial))
-        return taken
-
-    def _plan(self, trials: list[Trial]) -> list[list[Trial]]:
-        args = self.args
-        return plan(trials, self.data, args.batch_size, args.trainer, args.memory_gb, self.jobs)
+            if mine:
+                yield mine
 
     def _epochs_per_trial(self) -> int:
         return len(self.data.folds(0)) * self.args.epochs
@@ -132,15 +135,9 @@ class Session:
                 bar.update(self._epochs_per_trial())
         return missing
 
-    def _outcomes(self, group: Sequence[Trial], bar: Any) -> Iterator[Outcome]:
-        args = self.args
-        if not group:
-            return iter(())
-        report = self._reporter(bar)
-        return run_group(group, self.data, self._optimisation, args.trainer, args.memory_gb, report, self.jobs)
-
     def report(self) -> None:
-        """What the search came to."""
+        """What the search came to; the last call."""
+        self._ending.close()
         if self.done > 1 and self.best is not None:
             print(f"best run: {named(self.best.trial)}, {self.loaded.corpus.metric} {self.best.score:.4f}")
         if self.repeats:
@@ -162,16 +159,6 @@ class Session:
     def _identity(self, trial: Trial) -> str:
         return run_identity(self.args, trial, self.loaded.features + self.loaded.test_features, self.fingerprint)
 
-    def _optimisation(self, trial: Trial) -> Optimisation:
-        return Optimisation(
-            lr=float(trial.hyper["lr"]),
-            l2=self.args.l2,
-            grad_clip=float(trial.hyper["grad_clip"]),
-            batch_size=self.args.batch_size,
-            epochs=self.args.epochs,
-            shuffle=not self.args.no_shuffle,
-        )
-
     def _reporter(self, bar: Any) -> Callable[[int, float], None]:
         best = self.best.score if self.best else -math.inf
 
@@ -191,7 +178,7 @@ class Session:
         if result is not None:
             data = (self.loaded.corpus, self.loaded.train, self.loaded.tests)
             files = results.save_run(self.files_folder, saved, self.features, *data, result)
-        device, identity = str(self.data.resident.device), self._identity(trial)
+        device, identity = self._engine().device, self._identity(trial)
         row = leaderboard_row(args, saved, identity, self.features, outcome, files, self.folder, device)
         leaderboard.append(self.folder, row)
         if result is None:
@@ -206,14 +193,17 @@ class Session:
 
     def save_model(self) -> None:
         """Make sure that the best run's weights are saved; a run of an earlier process is trained once more for it."""
-        if self.best is None or self.best.result is not None:
-            return  # nothing succeeded, or it was saved when it became the best
+        if self.best is None:
+            return  # nothing succeeded
         trial, path = self.best.trial, self._model_folder(self.best.trial)
-        if path.exists():
-            return
+        for older in [self.saved, *map(self._model_folder, self.others)]:
+            if older not in (None, path):  # the best for a time, here or in a process that was killed
+                shutil.rmtree(older, ignore_errors=True)
+        if self.best.result is not None or path.exists():
+            return  # saved when it became the best
         print(f"training {named(trial)} again to save its weights")
         with progress_bar(0, "training", unit="epoch", enabled=False) as bar:
-            outcome = next(iter(self._outcomes([trial], bar)))
+            outcome = next(iter(self._engine().outcomes([[trial]], self._reporter(bar))))
         if outcome.result is not None:
             self._write_model(trial, outcome.result, {})
 
@@ -231,6 +221,7 @@ class Session:
         files["model"] = self.saved = path
 
     def _note_row(self, trial: Trial, row: dict[str, str]) -> None:
+        self.others.append(trial)
         if row["status"] != "ok":
             self.failed += 1
             return

@@ -122,4 +122,13 @@ def _alive(pid: int) -> bool:
         return False
     except (PermissionError, OverflowError):  # another user's; a number that no process has: not ours to judge
         return True
-    return True
+    return not _ended(pid)
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process is over and only waits for its parent to notice: in containers that can take for ever."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):  # gone meanwhile, or no Linux
+        return False
+    return state in (b"Z", b"X")

@@ -69,7 +69,7 @@ def _check(value: str, place: str, column: str, seen: dict[str, int], fault: Cal
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line where it begins, cells) of the header and of every row that is not empty."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")  # line ends inside a cell as they are
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except UnicodeDecodeError as error:

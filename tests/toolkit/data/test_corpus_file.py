@@ -57,6 +57,8 @@ def test_valence_alone(place):
         ("name: Mine", "name: Other", "name: 'Other', but the folder is Mine-dataset-process; make both agree"),
         ("name: Mine", "name: SIMS", "the name belongs to the toolkit's own corpus SIMS"),
         ("'no'", "no", "emotions: False is not text; put it in quotes, as in 'False'"),
+        ("'1'", "valence", "emotions: 'valence': tables of predictions have a column valence of their own; call the"),
+        ("'1'", "weight_1", "emotions: 'weight_1': tables of predictions have columns that begin with weight_ of"),
         ("'1'", "calm", r"emotions: a label stands there twice \(calm, no, calm, very happy\)"),
         ("[calm, 'no', '1', very happy]", "calm", "emotions: 'calm' is not a list of at least 2 labels"),
         ("[calm, 'no', '1', very happy]", "[calm]", r"emotions: \['calm'\] is not a list of at least 2 labels"),

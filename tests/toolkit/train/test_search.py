@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolkit.train import leaderboard, session
+from toolkit.train import engines, leaderboard, session
 from toolkit.train.arguments import parse
 from toolkit.train.hyperparams import draw, read_space
 from toolkit.train.run import train
@@ -190,12 +190,12 @@ def test_a_better_epoch_setting_saves_its_own_model(release_args, tmp_path):
 def test_only_missing_trials_are_trained(release_args, tmp_path, monkeypatch):
     _run(release_args(trials=3, resume=True))
     trained = []
-    real = session.run_group
+    real = engines.run_group
 
     def counted(group, *rest):
         trained.extend(trial.number for trial in group)
         return real(group, *rest)
 
-    monkeypatch.setattr(session, "run_group", counted)
+    monkeypatch.setattr(engines, "run_group", counted)
     _run(release_args(trials=5, resume=True))
     assert sorted(trained) == [3, 4]

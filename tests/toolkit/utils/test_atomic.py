@@ -104,3 +104,19 @@ def test_the_mark_of_a_place_is_that_of_host_boot_and_namespace(monkeypatch):
         monkeypatch.setattr(atomic.os, "stat", lambda path, status=status: status)
         marks.add(atomic._home.__wrapped__())
     assert len(marks) == 3
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
+def test_a_process_that_has_ended_but_is_not_reaped_is_dead(tmp_path):
+    """In a container whose first process reaps nobody, the workers of a killed run stay in the table for ever."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # ended, and still to be reaped
+    part = atomic.part_path(tmp_path / "a.npy")
+    part = part.with_name(part.name.replace(f".{os.getpid()}@", f".{child.pid}@"))
+    part.write_text("half")
+    try:
+        os.kill(child.pid, 0)  # so far it looks alive
+        assert atomic.remove_orphans(tmp_path) == 1
+    finally:
+        child.wait()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,1 @@
+"""Parts of fault_drills.py."""
