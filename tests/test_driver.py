@@ -38,7 +38,7 @@ def test_help_lists_every_step(tmp_path):
     listed = [
         line.split()[0] for line in done.stdout.splitlines() if line and line[0].islower() and "usage" not in line
     ]
-    assert listed == STEPS
+    assert list(dict.fromkeys(listed)) == STEPS  # two have a second form, --all
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -216,7 +216,7 @@ def test_summary_keeps_experiments_apart_and_copes_with_missing_scores(tmp_path,
 
 
 def test_ranks_come_from_the_runs_of_the_same_corpus(tmp_path):
-    from toolkit.train.inputs import _ranks
+    from toolkit.train.inputs import feature_ranks
 
     for number, (dataset, feature, f1) in enumerate(
         [("MER2023", "a1-UTT", "0.5"), ("MER2023", "a2-UTT", "0.4"), ("CMUMOSI", "a2-UTT", "0.8")]
@@ -226,4 +226,4 @@ def test_ranks_come_from_the_runs_of_the_same_corpus(tmp_path):
         leaderboard.append(tmp_path, row)
     args = parse(["--model", "attention_topn", "--feat_type", "utt", "--dataset", "MER2023", "--fusion_topn", "1",
                   "--rank_from", str(tmp_path), "--feature_modality", "a1=A,a2=A"], None)  # fmt: skip
-    assert _ranks(args).audio == ("a2", "a1")
+    assert feature_ranks(args).audio == ("a2", "a1")
