@@ -132,13 +132,13 @@ take_corpus() { # --dataset D and --data_root R among the arguments go to $datas
 }
 
 place() { # place audio|video|features|transcript|root: where the corpus of take_corpus keeps it
-    (cd "$home" && MER_PLACE_ROOT=$root "$python" -c '
+    MER_PLACE_ROOT=$root "$python" -c '
 import os, sys
 from toolkit.globals import corpus_paths
 try:
     print(getattr(corpus_paths(sys.argv[1], os.environ["MER_PLACE_ROOT"] or None), sys.argv[2]))
 except ValueError as error:
-    sys.exit(f"--dataset: {error}")' "$dataset" "$1") || exit 1
+    sys.exit(f"--dataset: {error}")' "$dataset" "$1" || exit 1
 }
 
 extract() { # extract MODALITY [FEATURE ...] [flags]: run the extraction script of each feature

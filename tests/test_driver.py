@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,9 @@ def test_asr_replaces_only_transcripts_that_it_made(tmp_path, there, status):
     )
     program = f"{stand_ins}{_function('take_corpus')}\n{_function('step_asr')}\nstep_asr --dataset SIMS"
     assert subprocess.run(["bash", "-euc", program], capture_output=True, check=False).returncode == status
+
+
+def test_a_relative_data_root_belongs_to_the_folder_of_the_caller(tmp_path):
+    program = f"{_function('place')}\nhome=/ root=data dataset=MELD python='{sys.executable}'\nplace features"
+    done = subprocess.run(["bash", "-euc", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.strip() == str(tmp_path.resolve() / "data/meld-dataset-process/features")
